@@ -1,0 +1,1 @@
+//! Head + policy + limits → forward or refuse.

@@ -1,0 +1,218 @@
+//! What one pass over the headers of a request finds, and the facts about it that outlive the pass.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use smallvec::SmallVec;
+
+use super::credential::{AuthForm, Changes};
+use super::org::OrgBy;
+use super::token::TokenFacts;
+
+/// The values of one field, in order.
+pub type Lines<'h> = SmallVec<[&'h HeaderValue; 2]>;
+
+/// The fields that matter to a decision, collected in one pass.
+#[derive(Debug, Default)]
+pub struct Head<'h> {
+    /// All `Authorization` lines.
+    pub authorization: Lines<'h>,
+    /// All `X-Grafana-Org-Id` lines.
+    pub organisation: Lines<'h>,
+    /// All `Connection` lines.
+    pub connection: Lines<'h>,
+    /// All `X-Forwarded-For` lines.
+    pub forwarded_for: Lines<'h>,
+    /// All `Cookie` lines.
+    pub cookie: Lines<'h>,
+    /// `Host`.
+    pub host: Option<&'h HeaderValue>,
+    /// `Origin`.
+    pub origin: Option<&'h HeaderValue>,
+    /// `User-Agent`.
+    pub user_agent: Option<&'h HeaderValue>,
+    /// `X-Request-Id`.
+    pub request_id: Option<&'h HeaderValue>,
+    /// `Upgrade`.
+    pub upgrade: Option<&'h HeaderValue>,
+    /// `traceparent`.
+    pub traceparent: Option<&'h HeaderValue>,
+    /// `X-Token-Proxy-Probe`.
+    pub probe: Option<&'h HeaderValue>,
+    /// What else looks like it carries a credential.
+    pub carriers: Carriers,
+}
+
+/// Headers of a request that carry, or may be meant to carry, a credential that is not in `Authorization`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carriers {
+    /// `X-API-Key`, `X-Grafana-API-Key`, `X-Auth-Token`, `Proxy-Authorization`, `X-Forwarded-Authorization` …: Grafana
+    /// reads none of these.
+    pub unread: Option<&'static str>,
+    /// `X-WEBAUTH-USER`, which Grafana reads where `auth.proxy` is on.
+    pub auth_proxy: bool,
+    /// `X-JWT-Assertion` and its like hold something with three dots' parts and, decoded, a `sub`.
+    pub jwt: bool,
+    /// `X-Access-Token` or `X-Grafana-Id`.
+    pub access_token: bool,
+}
+
+/// Header names that people put a Grafana token in though Grafana reads none of them.
+const UNREAD: [&str; 9] = [
+    "x-api-key",
+    "x-grafana-api-key",
+    "x-grafana-token",
+    "x-auth-token",
+    "x-forwarded-authorization",
+    "x-original-authorization",
+    "proxy-authorization",
+    "api-key",
+    "apikey",
+];
+
+impl<'h> Head<'h> {
+    /// Collects from `headers`.
+    pub fn collect(headers: &'h HeaderMap) -> Self {
+        let mut head = Self::default();
+        for (name, value) in headers {
+            head.take(name, value);
+        }
+        head
+    }
+
+    fn take(&mut self, name: &HeaderName, value: &'h HeaderValue) {
+        match *name {
+            header::AUTHORIZATION => self.authorization.push(value),
+            header::CONNECTION => self.connection.push(value),
+            header::COOKIE => self.cookie.push(value),
+            header::HOST => self.host = Some(value),
+            header::ORIGIN => self.origin = Some(value),
+            header::USER_AGENT => self.user_agent = Some(value),
+            header::UPGRADE => self.upgrade = Some(value),
+            header::PROXY_AUTHORIZATION => self.carriers.unread = Some("proxy-authorization"),
+            _ => self.take_custom(name.as_str(), value),
+        }
+    }
+
+    fn take_custom(&mut self, name: &str, value: &'h HeaderValue) {
+        match name.as_bytes() {
+            [b'x', b'-', ..] => match name {
+                "x-grafana-org-id" => self.organisation.push(value),
+                "x-forwarded-for" => self.forwarded_for.push(value),
+                "x-request-id" => self.request_id = Some(value),
+                "x-token-proxy-probe" => self.probe = Some(value),
+                "x-webauth-user" => self.carriers.auth_proxy = true,
+                "x-jwt-assertion" | "x-forwarded-access-token" => {
+                    self.carriers.jwt |= value.as_bytes().iter().filter(|b| **b == b'.').count() == 2;
+                }
+                "x-access-token" | "x-grafana-id" => self.carriers.access_token = true,
+                _ => self.take_unread(name),
+            },
+            [b't', b'r', ..] if name == "traceparent" => self.traceparent = Some(value),
+            [b'a', b'p', ..] => self.take_unread(name),
+            _ => {}
+        }
+    }
+
+    fn take_unread(&mut self, name: &str) {
+        if let Some(known) = UNREAD.iter().find(|known| **known == name) {
+            self.carriers.unread = Some(known);
+        }
+    }
+}
+
+/// What was found out about the credential of a request, without the credential.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuthFacts {
+    /// The form as it came.
+    pub received: AuthForm,
+    /// The form as it went to Grafana.
+    pub sent: AuthForm,
+    /// The token Grafana saw, where there was one.
+    pub token: Option<TokenFacts>,
+    /// The repairs made.
+    pub changes: Changes,
+}
+
+/// What was asked for and sent as organisation.
+#[derive(Clone, Debug, Default)]
+pub struct OrgFacts {
+    /// What the client's header (or `targetOrgId`) said, as it said it, cut to 32 characters.
+    pub received: Option<Box<str>>,
+    /// What Grafana was told.
+    pub sent: Option<u32>,
+    /// Who chose it.
+    pub by: OrgBy,
+}
+
+/// All that the classifier, the log and the page may know about a request once it has gone. Holds no secret: of
+/// credentials and cookies there are only facts. Cloning its parts from a head copies no bytes.
+#[derive(Clone, Debug, Default)]
+pub struct RequestFacts {
+    /// The method.
+    pub method: Method,
+    /// The target.
+    pub uri: Uri,
+    /// `Host`.
+    pub host: Option<HeaderValue>,
+    /// `Origin`.
+    pub origin: Option<HeaderValue>,
+    /// `User-Agent`.
+    pub user_agent: Option<HeaderValue>,
+    /// `X-Forwarded-For`, its first line.
+    pub forwarded_for: Option<HeaderValue>,
+    /// `traceparent`.
+    pub traceparent: Option<HeaderValue>,
+    /// A session cookie of Grafana came along.
+    pub session_cookie: bool,
+    /// The image renderer's cookie `renderKey` came along.
+    pub render_key: bool,
+    /// What else looked like a credential.
+    pub carriers: Carriers,
+    /// The request wants to become a WebSocket.
+    pub websocket: bool,
+    /// The credential.
+    pub auth: AuthFacts,
+    /// The organisation.
+    pub org: OrgFacts,
+}
+
+impl RequestFacts {
+    /// Gathers the facts of a head; `auth` and `org` are filled in by whoever judged them.
+    pub fn gather(method: &Method, uri: &Uri, head: &Head<'_>, auth: AuthFacts, org: OrgFacts) -> Self {
+        let cloned = |value: Option<&HeaderValue>| value.cloned();
+        Self {
+            method: method.clone(),
+            uri: uri.clone(),
+            host: cloned(head.host),
+            origin: cloned(head.origin),
+            user_agent: cloned(head.user_agent),
+            forwarded_for: cloned(head.forwarded_for.first().copied()),
+            traceparent: cloned(head.traceparent),
+            session_cookie: session_cookie(&head.cookie).is_some(),
+            render_key: cookie(&head.cookie, |name| name == b"renderKey").is_some(),
+            carriers: head.carriers,
+            websocket: head.upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")),
+            auth,
+            org,
+        }
+    }
+}
+
+/// The value of Grafana's session cookie: `grafana_session`, or what an operator named so that it still ends in that.
+pub fn session_cookie<'h>(lines: &[&'h HeaderValue]) -> Option<&'h [u8]> {
+    cookie(lines, |name| name.ends_with(b"grafana_session")).filter(|value| !value.is_empty())
+}
+
+fn cookie<'h>(lines: &[&'h HeaderValue], wanted: impl Fn(&[u8]) -> bool) -> Option<&'h [u8]> {
+    for line in lines {
+        for pair in line.as_bytes().split(|b| *b == b';') {
+            let pair = pair.trim_ascii_start();
+            if let Some(cut) = memchr::memchr(b'=', pair) {
+                let (name, value) = pair.split_at(cut);
+                if wanted(name) {
+                    return value.get(1..);
+                }
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,11 @@
+//! The product's decisions as plain functions: no I/O, no async, no clock reads. Time is an argument.
+
+pub mod token;
+pub mod credential;
+pub mod org;
+pub mod client;
+pub mod limit;
+pub mod head;
+pub mod reason;
+pub mod classify;
+pub mod decide;

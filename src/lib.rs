@@ -1,0 +1,22 @@
+//! `grafana-token-proxy`: a reverse proxy in front of Grafana that preserves and repairs `Authorization`, limits each
+//! token, sets the organisation, and explains every refusal.
+//!
+//! The modules stand in dependency order: a module uses only those above it (`tests/architecture.rs` holds this).
+//!
+//! The walk of a request: [`server`] accepts a connection and reads the head within limits → [`proxy::gate`] asks
+//! [`domain::decide`] (client → credential → organisation → limit) → refused: [`proxy::respond`] · granted:
+//! [`proxy::headers`] cleans and stamps → [`proxy::forward`] → [`upstream`] → [`domain::classify`] reads the answer
+//! (with [`proxy::peek`] where it must see the body) → [`proxy::headers`] cleans the answer → [`telemetry`] writes the
+//! line and the counters.
+
+pub mod domain;
+pub mod body;
+pub mod telemetry;
+pub mod limits;
+pub mod upstream;
+pub mod proxy;
+pub mod server;
+pub mod admin;
+pub mod config;
+pub mod app;
+pub mod commands;

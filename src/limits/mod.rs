@@ -1,0 +1,1 @@
+//! The bounded store of buckets, and the limiters over it.
