@@ -1,1 +1,218 @@
-//! The one body type.
+//! The bodies: what we answer ourselves, what passes through, what passes after a look at its beginning; and what a
+//! client uploads, counted and timed.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::progress::{Progress, Wait};
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// Bytes of our own; taken when sent.
+    Full(Option<Bytes>),
+    /// Another's bytes, as they come.
+    Passing(Incoming),
+    /// Another's bytes, the first of which were looked at.
+    Peeked {
+        /// What was seen, still to be sent.
+        seen: VecDeque<Frame<Bytes>>,
+        /// What follows.
+        rest: Incoming,
+        /// The length that the whole body had before the look.
+        length: SizeHint,
+    },
+}
+
+impl Body {
+    /// A body of our own.
+    pub const fn full(bytes: Bytes) -> Self {
+        Self::Full(Some(bytes))
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Passing(body) => Pin::new(body).poll_frame(cx),
+            Self::Peeked { seen, rest, .. } => match seen.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => Poll::Ready(ready!(Pin::new(rest).poll_frame(cx))),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Passing(body) => body.is_end_stream(),
+            Self::Peeked { seen, rest, .. } => seen.is_empty() && rest.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Passing(body) => body.size_hint(),
+            Self::Peeked { length, .. } => *length,
+        }
+    }
+}
+
+/// Why an upload broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[repr(u8)]
+pub enum UploadFailure {
+    /// It is longer than `http.max_body`.
+    #[error("the body is longer than http.max_body")]
+    TooLarge = 1,
+    /// The client's bytes are malformed, or it went away.
+    #[error("the client's body ended badly")]
+    Broken = 2,
+}
+
+/// What the exchange is told about an upload that another task reads.
+#[derive(Debug, Default)]
+pub struct UploadOutcome(AtomicU8);
+
+impl UploadOutcome {
+    /// Why the upload broke off, if it did.
+    pub fn failure(&self) -> Option<UploadFailure> {
+        match self.0.load(Relaxed) {
+            1 => Some(UploadFailure::TooLarge),
+            2 => Some(UploadFailure::Broken),
+            _ => None,
+        }
+    }
+}
+
+/// The times and sizes that bound an upload.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadBounds {
+    /// Bytes at most.
+    pub max_body: Option<u64>,
+    /// Between two pieces.
+    pub body_timeout: Duration,
+    /// What the upstream has for the head of its answer, counted from the last piece.
+    pub answer_timeout: Duration,
+}
+
+/// The body of a request on its way to Grafana.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// Nothing.
+    Empty,
+    /// What the client uploads.
+    Upload(Upload),
+}
+
+/// A body as it streams in.
+#[derive(Debug)]
+pub struct Upload {
+    incoming: Incoming,
+    left: u64,
+    bounds: UploadBounds,
+    progress: Arc<Progress>,
+    outcome: Arc<UploadOutcome>,
+}
+
+impl Upload {
+    /// Wraps what comes from the client.
+    pub fn new(incoming: Incoming, bounds: UploadBounds, progress: Arc<Progress>, outcome: Arc<UploadOutcome>) -> Self {
+        Self { incoming, left: bounds.max_body.unwrap_or(u64::MAX), bounds, progress, outcome }
+    }
+
+    fn fail(&self, failure: UploadFailure) -> Poll<Option<Result<Frame<Bytes>, UploadFailure>>> {
+        self.outcome.0.store(failure as u8, Relaxed);
+        self.progress.finish(Wait::Body);
+        Poll::Ready(Some(Err(failure)))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFailure>>> {
+        let Poll::Ready(piece) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            if !self.progress.is_waiting(Wait::Body) {
+                self.progress.allow_and_wake(Wait::Body, self.bounds.body_timeout);
+            }
+            return Poll::Pending;
+        };
+        self.progress.finish(Wait::Body);
+        self.progress.extend(Wait::Answer, self.bounds.answer_timeout);
+        match piece {
+            None => Poll::Ready(None),
+            Some(Err(_)) => self.fail(UploadFailure::Broken),
+            Some(Ok(mut frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    let Some(left) = self.left.checked_sub(data.len() as u64) else {
+                        return self.fail(UploadFailure::TooLarge);
+                    };
+                    self.left = left;
+                }
+                if let Some(trailers) = frame.trailers_mut() {
+                    drop_protected(trailers);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+}
+
+/// Trailers arrive after every decision was made: none may carry what was decided about (RFC 9110 §6.5.1).
+fn drop_protected(trailers: &mut http::HeaderMap) {
+    let names: Vec<_> = trailers.keys().filter(|name| is_protected_trailer(name.as_str())).cloned().collect();
+    for name in names {
+        trailers.remove(name);
+    }
+}
+
+fn is_protected_trailer(name: &str) -> bool {
+    crate::domain::org::is_alias(name)
+        || crate::domain::head::is_protected(name.as_bytes())
+        || matches!(name, "transfer-encoding" | "connection" | "upgrade" | "te" | "trailer" | "proxy-authorization")
+        || name.starts_with("x-webauth-")
+        || name.starts_with("x-token-proxy-")
+        || name.starts_with("x-forwarded-")
+        || name == "remote-user"
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = UploadFailure;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFailure>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Upload(upload) => upload.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Upload(upload) => upload.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Upload(upload) => upload.incoming.size_hint(),
+        }
+    }
+}

@@ -10,6 +10,7 @@
 //! line and the counters.
 
 pub mod domain;
+pub mod progress;
 pub mod body;
 pub mod telemetry;
 pub mod limits;

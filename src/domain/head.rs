@@ -4,11 +4,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use smallvec::SmallVec;
 
 use super::credential::{AuthForm, Changes};
-use super::org::OrgBy;
+use super::org::{self, OrgBy};
 use super::token::TokenFacts;
 
 /// The values of one field, in order.
 pub type Lines<'h> = SmallVec<[&'h HeaderValue; 2]>;
+
+/// Some names of a head.
+pub type Names<'h> = SmallVec<[&'h HeaderName; 4]>;
 
 /// The fields that matter to a decision, collected in one pass.
 #[derive(Debug, Default)]
@@ -39,6 +42,14 @@ pub struct Head<'h> {
     pub probe: Option<&'h HeaderValue>,
     /// What else looks like it carries a credential.
     pub carriers: Carriers,
+    /// `TE` asks for trailers.
+    pub trailers: bool,
+    /// Fields for one hop only, ours, and disguises of protected names: none of them goes on.
+    pub dropped: Names<'h>,
+    /// `X-Forwarded-*`, `Forwarded`, `X-Real-IP`: believed from trusted hops only.
+    pub forwarding: Names<'h>,
+    /// `X-WEBAUTH-*`, `Remote-User`: whoever may send them is anybody.
+    pub identity: Names<'h>,
 }
 
 /// Headers of a request that carry, or may be meant to carry, a credential that is not in `Authorization`.
@@ -68,7 +79,35 @@ const UNREAD: [&str; 9] = [
     "apikey",
 ];
 
+/// Fields that a `Connection` line must not take away: nominating them changes nothing (RFC 9110 §7.6.1 allows only
+/// fields that are meant for one hop).
+const PROTECTED: [&[u8]; 8] = [
+    b"authorization",
+    b"host",
+    b"content-length",
+    b"cookie",
+    b"x-grafana-org-id",
+    b"x-request-id",
+    b"x-forwarded-for",
+    b"x-real-ip",
+];
+
+/// The names that `Connection` lines nominate.
+pub fn nominated<'h>(lines: &[&'h HeaderValue]) -> impl Iterator<Item = &'h [u8]> {
+    lines.iter().flat_map(|line| line.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii)
+}
+
+/// Whether nominating `name` in `Connection` is ignored.
+pub fn is_protected(name: &[u8]) -> bool {
+    PROTECTED.iter().any(|protected| name.eq_ignore_ascii_case(protected))
+}
+
 impl<'h> Head<'h> {
+    /// Whether a `Connection` line nominates a field that it must not take away.
+    pub fn nominates_protected(&self) -> bool {
+        !self.connection.is_empty() && nominated(&self.connection).any(is_protected)
+    }
+
     /// Collects from `headers`.
     pub fn collect(headers: &'h HeaderMap) -> Self {
         let mut head = Self::default();
@@ -78,37 +117,78 @@ impl<'h> Head<'h> {
         head
     }
 
-    fn take(&mut self, name: &HeaderName, value: &'h HeaderValue) {
+    fn take(&mut self, name: &'h HeaderName, value: &'h HeaderValue) {
         match *name {
             header::AUTHORIZATION => self.authorization.push(value),
-            header::CONNECTION => self.connection.push(value),
+            header::CONNECTION => {
+                self.connection.push(value);
+                self.dropped.push(name);
+            }
             header::COOKIE => self.cookie.push(value),
             header::HOST => self.host = Some(value),
             header::ORIGIN => self.origin = Some(value),
             header::USER_AGENT => self.user_agent = Some(value),
-            header::UPGRADE => self.upgrade = Some(value),
-            header::PROXY_AUTHORIZATION => self.carriers.unread = Some("proxy-authorization"),
-            _ => self.take_custom(name.as_str(), value),
+            header::UPGRADE => {
+                self.upgrade = Some(value);
+                self.dropped.push(name);
+            }
+            header::PROXY_AUTHORIZATION => {
+                self.carriers.unread = Some("Proxy-Authorization");
+                self.dropped.push(name);
+            }
+            header::TE => {
+                self.trailers = value.as_bytes().to_ascii_lowercase().starts_with(b"trailers");
+                self.dropped.push(name);
+            }
+            header::TRANSFER_ENCODING => self.dropped.push(name),
+            header::FORWARDED => self.forwarding.push(name),
+            header::ACCEPT | header::ACCEPT_ENCODING | header::CONTENT_LENGTH | header::CONTENT_TYPE => {}
+            _ => self.take_custom(name, value),
         }
     }
 
-    fn take_custom(&mut self, name: &str, value: &'h HeaderValue) {
+    fn take_custom(&mut self, header: &'h HeaderName, value: &'h HeaderValue) {
+        let name = header.as_str();
         match name.as_bytes() {
             [b'x', b'-', ..] => match name {
                 "x-grafana-org-id" => self.organisation.push(value),
-                "x-forwarded-for" => self.forwarded_for.push(value),
+                "x-forwarded-for" => {
+                    self.forwarded_for.push(value);
+                    self.forwarding.push(header);
+                }
                 "x-request-id" => self.request_id = Some(value),
-                "x-token-proxy-probe" => self.probe = Some(value),
-                "x-webauth-user" => self.carriers.auth_proxy = true,
+                "x-token-proxy-probe" => {
+                    self.probe = Some(value);
+                    self.dropped.push(header);
+                }
                 "x-jwt-assertion" | "x-forwarded-access-token" => {
                     self.carriers.jwt |= value.as_bytes().iter().filter(|b| **b == b'.').count() == 2;
                 }
                 "x-access-token" | "x-grafana-id" => self.carriers.access_token = true,
-                _ => self.take_unread(name),
+                "x-real-ip" => self.forwarding.push(header),
+                _ => self.take_prefixed(header),
             },
             [b't', b'r', ..] if name == "traceparent" => self.traceparent = Some(value),
-            [b'a', b'p', ..] => self.take_unread(name),
-            _ => {}
+            _ => match name {
+                "keep-alive" | "proxy-connection" | "http2-settings" => self.dropped.push(header),
+                "remote-user" => self.identity.push(header),
+                _ if org::is_alias(name) => self.dropped.push(header),
+                _ => self.take_unread(name),
+            },
+        }
+    }
+
+    fn take_prefixed(&mut self, header: &'h HeaderName) {
+        let name = header.as_str();
+        if name.starts_with("x-forwarded-") && name != "x-forwarded-authorization" {
+            self.forwarding.push(header);
+        } else if name.starts_with("x-webauth-") {
+            self.carriers.auth_proxy |= name == "x-webauth-user";
+            self.identity.push(header);
+        } else if name.starts_with("x-token-proxy-") || org::is_alias(name) {
+            self.dropped.push(header);
+        } else {
+            self.take_unread(name);
         }
     }
 
@@ -147,6 +227,8 @@ pub struct OrgFacts {
 /// credentials and cookies there are only facts. Cloning its parts from a head copies no bytes.
 #[derive(Clone, Debug, Default)]
 pub struct RequestFacts {
+    /// The head could not be read: nothing below is known.
+    pub unread: bool,
     /// The method.
     pub method: Method,
     /// The target.
@@ -180,6 +262,7 @@ impl RequestFacts {
     pub fn gather(method: &Method, uri: &Uri, head: &Head<'_>, auth: AuthFacts, org: OrgFacts) -> Self {
         let cloned = |value: Option<&HeaderValue>| value.cloned();
         Self {
+            unread: false,
             method: method.clone(),
             uri: uri.clone(),
             host: cloned(head.host),
@@ -194,6 +277,15 @@ impl RequestFacts {
             auth,
             org,
         }
+    }
+}
+
+impl RequestFacts {
+    /// The trace's id out of a well-formed `traceparent` (W3C Trace Context §3.2): 32 hex digits.
+    pub fn trace_id(&self) -> Option<&str> {
+        let value = self.traceparent.as_ref()?.to_str().ok()?;
+        let id = value.split('-').nth(1)?;
+        (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
     }
 }
 

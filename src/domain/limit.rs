@@ -58,3 +58,16 @@ pub struct Decision {
     /// Where refused: how long until a retry succeeds. Zero where admitted.
     pub retry_after: Duration,
 }
+
+impl Decision {
+    /// placeholder
+    pub fn retry_after_seconds(&self) -> u64 {
+        1
+    }
+}
+impl Decision {
+    /// stub
+    pub fn header(&self) -> http::HeaderValue {
+        loop {}
+    }
+}

@@ -3,9 +3,13 @@
 pub mod token;
 pub mod credential;
 pub mod org;
+pub mod path_rule;
+pub mod request_id;
+pub mod forwarded;
 pub mod client;
 pub mod limit;
 pub mod head;
 pub mod reason;
+pub mod framing;
 pub mod classify;
 pub mod decide;

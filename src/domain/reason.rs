@@ -120,3 +120,13 @@ reasons! {
     RedirectedToRootUrl "redirected_to_root_url" Grafana,
     EndpointRemoved "endpoint_removed" Grafana,
 }
+impl Reason {
+    /// stub
+    pub const fn title(self) -> &'static str {
+        ""
+    }
+    /// stub
+    pub fn doc_url(self) -> String {
+        String::new()
+    }
+}

@@ -1,7 +1,13 @@
-//! From the client: accept, connection, shutdown.
+//! From the client: listen, accept, connection.
+
+mod connection;
+mod guard;
+mod listen;
 
 use std::net::SocketAddr;
 use std::time::Duration;
+
+pub use self::listen::{Bound, bind, serve};
 
 /// Where to listen, and the bounds of a connection.
 #[derive(Clone, Debug)]

@@ -1,14 +1,174 @@
-//! Connections to Grafana: pool, connect, health.
+//! Connections to Grafana: a pool for each worker, and what can go wrong with them.
 
+mod connect;
+mod pool;
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
+
+use http::{HeaderValue, Method, Request, Response, Uri};
+use hyper::body::Incoming;
+
+pub use self::connect::Address;
+pub use self::pool::{Gauges, Lease, Pool};
+use crate::body::RequestBody;
+use crate::progress::{Progress, Wait};
 
 /// Where Grafana is, and how long it may take.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `http://host:port`; a path is not allowed, for requests pass as they came.
-    pub url: http::Uri,
+    pub url: Uri,
     /// Until a connection stands.
     pub connect_timeout: Duration,
     /// Until the head of the answer.
     pub response_timeout: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection came about.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The connection ended before the answer's head.
+    #[error("the connection was closed before an answer came")]
+    Reset,
+    /// What came is no HTTP answer.
+    #[error("the answer is not valid HTTP/1.1 ({0})")]
+    Malformed(String),
+    /// The answer's head did not come in time.
+    #[error("no answer within {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    /// The client's body broke off, so the request could not be completed.
+    #[error("the request's body broke off")]
+    Upload,
+}
+
+/// One worker's way to Grafana.
+#[derive(Debug)]
+pub struct Upstream {
+    address: Address,
+    authority: HeaderValue,
+    settings: Settings,
+    pool: Arc<Pool>,
+}
+
+/// What became of one attempt.
+enum Attempt {
+    Answered(Response<Incoming>, Lease),
+    /// The connection was gone before a byte was written: the request is as good as new.
+    NotSent(Box<Request<RequestBody>>),
+    /// The connection ended without an answer: Grafana may have seen the request.
+    Lost(Failure),
+}
+
+impl Upstream {
+    /// Prepares the way; connects when the first request comes.
+    pub fn new(settings: Settings, gauges: Arc<Gauges>) -> Result<Self, connect::InvalidAddress> {
+        let address = Address::parse(&settings.url)?;
+        let authority = address.authority();
+        Ok(Self { address, authority, settings, pool: Arc::new(Pool::new(gauges)) })
+    }
+
+    /// `Host` for requests that have none.
+    pub const fn authority(&self) -> &HeaderValue {
+        &self.authority
+    }
+
+    /// What an answer's head may take.
+    pub const fn response_timeout(&self) -> Duration {
+        self.settings.response_timeout
+    }
+
+    /// Closes connections that have been idle for too long, or that Grafana has closed.
+    pub fn reap(&self) {
+        self.pool.reap();
+    }
+
+    /// Sends `request` and waits for the head of the answer. The lease goes back to the pool once the body has been
+    /// read to its end.
+    ///
+    /// A pooled connection that turns out to be closed is replaced once by a fresh one, and only for a request that is
+    /// idempotent and has no body: nothing else may reach Grafana twice (RFC 9110 §9.2.2).
+    pub async fn send(
+        &self,
+        request: Request<RequestBody>,
+        progress: &Progress,
+    ) -> Result<(Response<Incoming>, Lease), Failure> {
+        let mut request = request;
+        while let Some(lease) = self.pool.take() {
+            let copy = repeatable(&request);
+            match self.attempt(lease, request, progress).await {
+                Attempt::Answered(answer, lease) => return Ok((answer, lease)),
+                Attempt::NotSent(unsent) => request = *unsent,
+                Attempt::Lost(Failure::Reset) if copy.is_some() => {
+                    // The stale connection was one of several, all of an upstream that restarted: take a fresh one.
+                    match copy {
+                        Some(again) => request = again,
+                        None => return Err(Failure::Reset),
+                    }
+                    break;
+                }
+                Attempt::Lost(failure) => return Err(failure),
+            }
+        }
+        let lease = self.pool.connect(&self.address, self.settings.connect_timeout).await?;
+        match self.attempt(lease, request, progress).await {
+            Attempt::Answered(answer, lease) => Ok((answer, lease)),
+            Attempt::NotSent(_) => Err(Failure::Reset),
+            Attempt::Lost(failure) => Err(failure),
+        }
+    }
+
+    async fn attempt(&self, mut lease: Lease, request: Request<RequestBody>, progress: &Progress) -> Attempt {
+        let limit = self.settings.response_timeout;
+        progress.allow(Wait::Answer, limit);
+        let mut answer = pin!(lease.try_send(request));
+        let outcome = poll_fn(|cx| {
+            if let Poll::Ready(outcome) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            let overdue = progress.has_expired(Wait::Answer) || progress.has_expired(Wait::Body);
+            if overdue { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await;
+        progress.finish(Wait::Answer);
+        match outcome {
+            Some(Ok(answer)) => Attempt::Answered(answer, lease),
+            Some(Err(mut error)) => match error.take_message() {
+                Some(request) => Attempt::NotSent(Box::new(request)),
+                None => Attempt::Lost(explain(error.into_error())),
+            },
+            None if progress.has_expired(Wait::Body) => Attempt::Lost(Failure::Upload),
+            None => Attempt::Lost(Failure::TimedOut(limit)),
+        }
+    }
+}
+
+/// A copy of a request that may be sent again.
+fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let idempotent =
+        matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
+    if !idempotent || !matches!(request.body(), RequestBody::Empty) {
+        return None;
+    }
+    let mut copy = Request::new(RequestBody::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+fn explain(error: hyper::Error) -> Failure {
+    if error.is_parse() {
+        return Failure::Malformed(error.to_string());
+    }
+    if error.is_user() || error.is_body_write_aborted() {
+        return Failure::Upload;
+    }
+    Failure::Reset
 }

@@ -1,0 +1,204 @@
+//! One line of a head: its end, its name, and the few fields that frame a message.
+
+use super::{Bounds, Fault};
+
+/// What the lines of a head have told so far.
+#[derive(Debug, Default)]
+pub(super) struct HeadSoFar {
+    pub(super) size: usize,
+    pub(super) lines: usize,
+    pub(super) old_version: bool,
+    pub(super) upgrade: bool,
+    /// The line before was `Authorization`: what looks wrong now is probably the rest of a token.
+    pub(super) in_credential: bool,
+    /// The authority of a target in absolute form, which `Host` must equal.
+    pub(super) authority: Option<Vec<u8>>,
+    content_length: Option<u64>,
+    chunked: bool,
+    has_host: bool,
+}
+
+/// How the body is framed.
+pub(super) enum BodyFraming {
+    None,
+    Sized(u64),
+    Chunked,
+}
+
+impl HeadSoFar {
+    pub(super) fn finish(&self) -> Result<BodyFraming, Fault> {
+        if !self.has_host && !self.old_version {
+            return Err(Fault::head("There is no `Host`."));
+        }
+        match (self.chunked, self.content_length) {
+            (true, Some(_)) => Err(Fault::head("`Content-Length` and `Transfer-Encoding` in one head.")),
+            (true, None) if self.old_version => Err(Fault::head("`Transfer-Encoding` in HTTP/1.0.")),
+            (true, None) => Ok(BodyFraming::Chunked),
+            (false, Some(length)) => Ok(BodyFraming::Sized(length)),
+            (false, None) => Ok(BodyFraming::None),
+        }
+    }
+}
+
+/// Takes the line end off, or says what is wrong with it.
+pub(super) fn strip<'l>(raw: &'l [u8], head: &HeadSoFar) -> Result<&'l [u8], Fault> {
+    let (line, ended) = match raw {
+        [line @ .., b'\r', b'\n'] => (line, true),
+        [line @ .., b'\n'] => (line, false),
+        line => (line, true),
+    };
+    if has_control(line) {
+        return Err(control(line, head));
+    }
+    if ended { Ok(line) } else { Err(bare_newline(line, head, "LF")) }
+}
+
+/// Judges the beginning of a line whose end has not come, so that a bare CR is answered at once.
+pub(super) fn unterminated(bytes: &[u8], head: &HeadSoFar) -> Result<(), Fault> {
+    let body = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    if has_control(body) { Err(control(body, head)) } else { Ok(()) }
+}
+
+/// Control bytes other than the tab (RFC 9110 §5.5).
+fn has_control(line: &[u8]) -> bool {
+    line.iter().fold(false, |found, byte| found | ((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f))
+}
+
+fn control(line: &[u8], head: &HeadSoFar) -> Fault {
+    if line.contains(&b'\r') && (is_credential(line) || head.in_credential) {
+        return bare_newline(line, head, "CR");
+    }
+    let what = if line.contains(&b'\r') { "A bare CR" } else { "A control byte" };
+    Fault::head(format!("{what} in line {} of the head.", head.lines + 1))
+}
+
+fn bare_newline(line: &[u8], head: &HeadSoFar, which: &str) -> Fault {
+    let place = if is_credential(line) {
+        "inside or right behind the value of `Authorization`: the secret was read with its newline".to_owned()
+    } else if head.in_credential {
+        "right after `Authorization`: the secret holds a newline, and its rest became a line of its own".to_owned()
+    } else {
+        format!("in line {} of the head", head.lines + 1)
+    };
+    Fault::newline(format!("A bare {which} {place}."))
+}
+
+fn is_credential(line: &[u8]) -> bool {
+    line.get(..14).is_some_and(|start| start.eq_ignore_ascii_case(b"authorization:"))
+}
+
+/// `tchar` of RFC 9110 §5.6.2.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0usize;
+    while byte < 256 {
+        #[allow(clippy::indexing_slicing, reason = "the loop ends at 256; evaluated by the compiler")]
+        {
+            table[byte] = (byte as u8).is_ascii_alphanumeric()
+                || matches!(
+                    byte as u8,
+                    b'!' | b'#'
+                        | b'$'
+                        | b'%'
+                        | b'&'
+                        | b'\''
+                        | b'*'
+                        | b'+'
+                        | b'-'
+                        | b'.'
+                        | b'^'
+                        | b'_'
+                        | b'`'
+                        | b'|'
+                        | b'~'
+                );
+        }
+        byte += 1;
+    }
+    table
+};
+
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| TOKEN.get(usize::from(*byte)).copied().unwrap_or(false))
+}
+
+/// Judges one field line, without its line end.
+pub(super) fn check_field(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) -> Result<(), Fault> {
+    head.lines += 1;
+    let number = head.lines;
+    if head.lines > bounds.max_headers {
+        return Err(Fault::too_large(431, format!("More than `http.max_headers`, {} lines.", bounds.max_headers)));
+    }
+    let after_credential = std::mem::take(&mut head.in_credential);
+    if matches!(line.first(), Some(b' ' | b'\t')) {
+        return Err(Fault::head(format!("Line {number} of the head is folded (it begins with a blank).")));
+    }
+    let Some(colon) = memchr::memchr(b':', line) else {
+        return Err(if after_credential {
+            Fault::newline("The line after `Authorization` has no colon: the secret holds a line break.")
+        } else {
+            Fault::head(format!("Line {number} of the head has no colon."))
+        });
+    };
+    let (name, rest) = line.split_at(colon);
+    if !is_token(name) {
+        let blank = matches!(name.last(), Some(b' ' | b'\t'));
+        let what = if blank { "has a blank before the colon" } else { "has no valid name" };
+        return Err(Fault::head(format!("Line {number} of the head {what}.")));
+    }
+    let value = rest.get(1..).unwrap_or_default().trim_ascii();
+    match name.len() {
+        4 if name.eq_ignore_ascii_case(b"host") => check_host(value, head),
+        7 if name.eq_ignore_ascii_case(b"upgrade") => {
+            head.upgrade = true;
+            Ok(())
+        }
+        13 if name.eq_ignore_ascii_case(b"authorization") => {
+            head.in_credential = true;
+            Ok(())
+        }
+        14 if name.eq_ignore_ascii_case(b"content-length") => check_length(value, head),
+        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => check_coding(value, head),
+        _ => Ok(()),
+    }
+}
+
+fn check_host(value: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
+    if std::mem::replace(&mut head.has_host, true) {
+        return Err(Fault::head("There are two `Host` lines."));
+    }
+    let sound = |byte: &u8| {
+        byte.is_ascii_graphic() && !matches!(byte, b'@' | b'/' | b'\\' | b'?' | b'#' | b',' | b'<' | b'>' | b'"')
+    };
+    if !value.iter().all(sound) {
+        return Err(Fault::head("`Host` is no host."));
+    }
+    match &head.authority {
+        Some(authority) if !authority.eq_ignore_ascii_case(value) => {
+            Err(Fault::head("The target names another host than `Host`."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_length(value: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
+    if head.content_length.is_some() {
+        return Err(Fault::head("There are two `Content-Length` lines."));
+    }
+    // Eighteen digits fit a u64; a sign, a list, a blank or a longer number does not.
+    if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Fault::head("`Content-Length` is no length."));
+    }
+    head.content_length = Some(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')));
+    Ok(())
+}
+
+fn check_coding(value: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
+    if std::mem::replace(&mut head.chunked, true) {
+        return Err(Fault::head("There are two `Transfer-Encoding` lines."));
+    }
+    if value.eq_ignore_ascii_case(b"chunked") {
+        return Ok(());
+    }
+    Err(Fault { status: 501, ..Fault::head("`Transfer-Encoding` is not `chunked` alone.") })
+}

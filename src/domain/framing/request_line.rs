@@ -1,0 +1,76 @@
+//! The first line of a request.
+
+use super::line::{HeadSoFar, is_token};
+use super::{Bounds, Fault};
+
+/// Judges the request line, without its line end.
+pub(super) fn check(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) -> Result<(), Fault> {
+    let (Some(first), Some(last)) = (memchr::memchr(b' ', line), memchr::memrchr(b' ', line)) else {
+        return Err(Fault::head("The first line is no request line."));
+    };
+    if first == last {
+        return Err(Fault::head("The first line is no request line."));
+    }
+    let (method, rest) = line.split_at(first);
+    let target = rest.get(1..last - first).unwrap_or_default();
+    let version = line.get(last + 1..).unwrap_or_default();
+    if !is_token(method) {
+        return Err(Fault::head("The method is no word."));
+    }
+    if target.len() > bounds.max_target {
+        return Err(Fault::too_large(414, format!("The target is longer than {} bytes.", bounds.max_target)));
+    }
+    match version {
+        b"HTTP/1.1" => {}
+        b"HTTP/1.0" => head.old_version = true,
+        b"HTTP/2.0" => {
+            return Err(Fault::head("HTTP/2 with prior knowledge, which this listener does not speak."));
+        }
+        _ if version.starts_with(b"HTTP/") => {
+            return Err(Fault { status: 505, ..Fault::head("The version is not HTTP/1.1.") });
+        }
+        _ => return Err(Fault::head("The first line does not end in a version.")),
+    }
+    check_target(method, target, head)
+}
+
+fn check_target(method: &[u8], target: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
+    // A fragment never travels (RFC 9112 §3.2), and `http::Uri` would cut it off silently: not byte for byte. What else
+    // it would refuse is refused here, so that the answer is ours.
+    let path_end = memchr::memchr(b'?', target).unwrap_or(target.len());
+    let (path, query) = target.split_at(path_end);
+    let sound = |byte: &u8| (byte.is_ascii_graphic() || *byte >= 0x80) && !matches!(byte, b'#' | b'<' | b'>');
+    if !target.iter().all(sound)
+        || path.contains(&b'`')
+        || query.contains(&b'"')
+        || (!target.is_ascii() && std::str::from_utf8(target).is_err())
+    {
+        return Err(Fault::head("The target holds a byte that must be percent-encoded."));
+    }
+    if memchr::memmem::find(target, b"%00").is_some() {
+        return Err(Fault::head("The target holds `%00`."));
+    }
+    match target.first() {
+        Some(b'/') => Ok(()),
+        _ if method == b"CONNECT" || target == b"*" => Ok(()),
+        _ => check_absolute(target, head),
+    }
+}
+
+fn check_absolute(target: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
+    let scheme = memchr::memmem::find(target, b"://").map(|cut| target.split_at(cut));
+    let Some((scheme, rest)) = scheme else {
+        return Err(Fault::head("The target does not begin with `/`."));
+    };
+    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+        return Err(Fault::head("The target's scheme is neither http nor https."));
+    }
+    let rest = rest.get(3..).unwrap_or_default();
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    let authority = rest.get(..end).unwrap_or_default();
+    if authority.is_empty() || authority.contains(&b'@') {
+        return Err(Fault::head("The target's host is no host."));
+    }
+    head.authority = Some(authority.to_vec());
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! A request's way to Grafana and its answer's way back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime};
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
+
+use super::exchange::{Ending, ExchangeBody};
+use super::gate::Judged;
+use super::headers::{Stamp, clean_answer, name};
+use super::respond::{Answer, proxy_status};
+use super::{Peer, Proxy, peek, upgrade};
+use crate::body::{Body, RequestBody, Upload, UploadFailure, UploadOutcome};
+use crate::domain::classify::{self, Look, Verdict, classify};
+use crate::domain::limit::Decision;
+use crate::domain::reason::Reason;
+use crate::progress::Wait;
+use crate::telemetry::{Refusal, Served};
+use crate::upstream::{Failure, Lease};
+
+/// One exchange as far as it has come.
+struct Course {
+    judged: Judged,
+    began: Instant,
+    /// How long Grafana took to begin its answer.
+    upstream: Option<Duration>,
+    ending: Ending,
+}
+
+/// What goes back to the client, and what holds until its end.
+struct Reply {
+    response: Response<Body>,
+    lease: Option<Lease>,
+}
+
+impl Proxy {
+    /// Serves one request. Whatever happens, there is an answer.
+    pub async fn serve(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<ExchangeBody> {
+        let began = Instant::now();
+        let (ending, in_flight) = Ending::begin(Arc::clone(&peer.progress), Arc::clone(&self.in_flight));
+        let client_upgrade = request.extensions_mut().remove::<OnUpgrade>();
+        let (mut parts, body) = request.into_parts();
+        let judged = self.judge(&parts, peer);
+        let mut course = Course { judged, began, upstream: None, ending };
+        let reply = match self.refuse_early(&mut course, &parts, in_flight) {
+            Some(answer) => self.refuse(&course, answer),
+            None => {
+                self.prepare(&mut parts, &mut course, peer);
+                self.forward(parts, body, &mut course, client_upgrade, peer).await
+            }
+        };
+        self.finish(reply, course)
+    }
+
+    /// The answer where serving a request panicked.
+    pub fn apologise(&self, peer: &Peer) -> Response<ExchangeBody> {
+        let (ending, _) = Ending::begin(Arc::clone(&peer.progress), Arc::clone(&self.in_flight));
+        let id = self.new_request_id();
+        let answer = Answer::new(
+            Reason::InternalError,
+            "The proxy failed on this request; others are not affected.",
+            "Report it with the log line `panicked` of this moment.",
+        );
+        self.recorder.refused(Refusal {
+            request_id: id.to_str().unwrap_or_default().to_owned(),
+            client: Some(peer.address),
+            ..Refusal::unread(answer.reason, answer.status.as_u16(), answer.detail.clone(), answer.hint.clone())
+        });
+        ExchangeBody::wrap(answer.into_response(&id, None), None, ending)
+    }
+
+    /// Our own refusals, before anything is sent.
+    fn refuse_early(&self, course: &mut Course, parts: &Parts, in_flight: usize) -> Option<Answer> {
+        if let Some(refused) = course.judged.refusal.take() {
+            let mut answer = Answer::new(refused.reason, refused.detail, refused.hint);
+            answer.retry_after =
+                course.judged.limit.filter(|limit| !limit.admitted).map(|limit| limit.retry_after_seconds());
+            return Some(answer);
+        }
+        if in_flight > self.max_in_flight {
+            return Some(Answer::new(
+                Reason::Overloaded,
+                format!(
+                    "{} requests are under way on this worker, the bound `http.max_in_flight`.",
+                    self.max_in_flight
+                ),
+                "Retry in a second; if it lasts, look for slow answers of Grafana, or raise the bound.",
+            ));
+        }
+        let length =
+            parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        match (self.uploads.max_body, length) {
+            (Some(most), Some(length)) if length > most => Some(body_too_large(most)),
+            _ => None,
+        }
+    }
+
+    /// Turns the client's head into Grafana's.
+    fn prepare(&self, parts: &mut Parts, course: &mut Course, peer: &Peer) {
+        let plan = std::mem::take(&mut course.judged.plan);
+        let stamp = Stamp {
+            request_id: (!course.judged.id_is_theirs).then_some(&course.judged.id),
+            peer: &peer.header,
+            scheme: "http",
+            authority: self.upstream.authority(),
+        };
+        course.judged.wants_upgrade = plan.wants_upgrade();
+        plan.apply(&mut parts.headers, stamp);
+        parts.extensions.clear();
+        parts.version = http::Version::HTTP_11;
+        // A target in absolute form names us; Grafana wants the path.
+        if parts.uri.authority().is_some() {
+            let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+            parts.uri = path.parse::<Uri>().unwrap_or_default();
+        }
+    }
+
+    async fn forward(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        course: &mut Course,
+        client_upgrade: Option<OnUpgrade>,
+        peer: &Peer,
+    ) -> Reply {
+        let outcome = Arc::<UploadOutcome>::default();
+        let body = if http_body::Body::is_end_stream(&body) {
+            RequestBody::Empty
+        } else {
+            RequestBody::Upload(Upload::new(body, self.uploads, Arc::clone(&peer.progress), Arc::clone(&outcome)))
+        };
+        let sent = Instant::now();
+        match self.upstream.send(Request::from_parts(parts, body), &peer.progress).await {
+            Ok((response, lease)) => {
+                course.upstream = Some(sent.elapsed());
+                self.relay(response, lease, course, client_upgrade).await
+            }
+            Err(failure) => {
+                let answer = self.explain_failure(&failure, &outcome, peer);
+                self.refuse(course, answer)
+            }
+        }
+    }
+
+    /// Passes an answer on, explained where it is a refusal.
+    async fn relay(
+        &self,
+        mut response: Response<Incoming>,
+        lease: Lease,
+        course: &Course,
+        client_upgrade: Option<OnUpgrade>,
+    ) -> Reply {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(response, course, client_upgrade);
+        }
+        let look = classify::look(&course.judged.facts, response.status(), response.headers());
+        let version = response.version();
+        let status = response.status();
+        if look == Look::Away {
+            clean_answer(response.headers_mut(), version);
+            return Reply { response: response.map(Body::Passing), lease: Some(lease) };
+        }
+        let (mut head, incoming) = response.into_parts();
+        let peeked = match look {
+            Look::AtBody => peek::peek(incoming, &head.headers).await,
+            _ => peek::Peeked { seen: Vec::new(), body: Body::Passing(incoming) },
+        };
+        let answer = classify::Answer { status, headers: &head.headers, body: &peeked.seen };
+        let verdict = classify(&course.judged.facts, &answer);
+        clean_answer(&mut head.headers, version);
+        if let Some(verdict) = verdict {
+            explain(&mut head.headers, verdict.reason, status);
+            self.record(course, status, verdict, None);
+        }
+        Reply { response: Response::from_parts(head, peeked.body), lease: Some(lease) }
+    }
+
+    /// Grafana agreed to another protocol.
+    fn switch(&self, response: Response<Incoming>, course: &Course, client_upgrade: Option<OnUpgrade>) -> Reply {
+        let Some(client) = client_upgrade.filter(|_| course.judged.wants_upgrade) else {
+            let answer = Answer::new(
+                Reason::UpstreamMalformed,
+                "Grafana switched protocols, which nobody had asked for.",
+                "Look at what stands between the proxy and Grafana.",
+            );
+            return self.refuse(course, answer);
+        };
+        let (mut head, incoming) = response.into_parts();
+        let grafana = head.extensions.remove::<OnUpgrade>();
+        drop(incoming);
+        let Some(grafana) = grafana else {
+            return self
+                .refuse(course, Answer::new(Reason::UpstreamReset, "The upgraded connection is gone.", "Try again."));
+        };
+        let protocol = head.headers.get(header::UPGRADE).cloned();
+        clean_answer(&mut head.headers, head.version);
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        if let Some(protocol) = protocol {
+            head.headers.insert(header::UPGRADE, protocol);
+        }
+        course.ending.open_tunnel();
+        let guard = self.recorder.metrics().upgrade();
+        let tunnel = upgrade::join(client, grafana, self.drained.clone());
+        self.tunnels.spawn(async move {
+            tunnel.await;
+            drop(guard);
+        });
+        Reply { response: Response::from_parts(head, Body::Empty), lease: None }
+    }
+
+    /// Which of our own reasons a failure has.
+    fn explain_failure(&self, failure: &Failure, outcome: &UploadOutcome, peer: &Peer) -> Answer {
+        if let Some(fault) = peer.progress.fault() {
+            let mut answer =
+                Answer::new(fault.reason, fault.detail.clone(), "Mend the client or the hop that wrote this body.");
+            answer.close = true;
+            return answer;
+        }
+        let mut answer = match (failure, outcome.failure()) {
+            (_, Some(UploadFailure::TooLarge)) => body_too_large(self.uploads.max_body.unwrap_or_default()),
+            (_, Some(UploadFailure::Broken)) => Answer::new(
+                Reason::BodyMalformed,
+                "The request's body broke off before its end.",
+                "Send the whole body, framed by Content-Length or chunks.",
+            ),
+            (Failure::Upload, None) if peer.progress.has_expired(Wait::Body) => Answer::new(
+                Reason::BodyTimeout,
+                format!("No piece of the request's body came for {} s.", self.uploads.body_timeout.as_secs_f32()),
+                "Send the body without pauses, or raise `http.body_timeout`.",
+            ),
+            (failure, None) => return self.explain_upstream(failure),
+        };
+        answer.close = true;
+        answer
+    }
+
+    fn explain_upstream(&self, failure: &Failure) -> Answer {
+        let detail = format!("Grafana could not be asked: {failure}.");
+        match failure {
+            Failure::Unreachable(_) if self.draining.load(Relaxed) => Answer::new(
+                Reason::ShuttingDown,
+                "The proxy and Grafana are shutting down together.",
+                "Retry in a second: another replica or the restarted pod will answer.",
+            ),
+            Failure::Unreachable(_) => Answer::new(
+                Reason::UpstreamUnreachable,
+                detail,
+                "Check that Grafana runs and listens where `upstream.url` points: curl that address from the same pod.",
+            ),
+            Failure::Reset | Failure::Upload => Answer::new(
+                Reason::UpstreamReset,
+                detail,
+                "Look at Grafana's log at this time: it restarted, crashed, or a hop closed the connection.",
+            ),
+            Failure::Malformed(_) => Answer::new(
+                Reason::UpstreamMalformed,
+                detail,
+                "Check that `upstream.url` points at Grafana's HTTP port, not at a TLS port or another service.",
+            ),
+            Failure::TimedOut(_) => Answer::new(
+                Reason::UpstreamTimeout,
+                detail,
+                "Look for the slow query or datasource, or raise `upstream.response_timeout`.",
+            ),
+        }
+    }
+
+    /// Refuses with an answer of ours, and records it.
+    fn refuse(&self, course: &Course, answer: Answer) -> Reply {
+        let verdict = Verdict {
+            reason: answer.reason,
+            detail: answer.detail.clone(),
+            hint: answer.hint.clone(),
+            permission: None,
+        };
+        self.record(course, answer.status, verdict, answer.retry_after);
+        let response = answer.into_response(&course.judged.id, course.judged.facts.trace_id());
+        Reply { response, lease: None }
+    }
+
+    fn record(&self, course: &Course, status: StatusCode, verdict: Verdict, retry_after: Option<u64>) {
+        let judged = &course.judged;
+        let limit = judged.limit.filter(|limit| !limit.admitted);
+        self.recorder.refused(Refusal {
+            at: SystemTime::now(),
+            status: status.as_u16(),
+            reason: verdict.reason,
+            detail: verdict.detail,
+            hint: verdict.hint,
+            permission: verdict.permission,
+            facts: judged.facts.clone(),
+            request_id: judged.id.to_str().unwrap_or_default().to_owned(),
+            trace_id: judged.facts.trace_id().map(str::to_owned),
+            client: Some(judged.client),
+            token_name: None,
+            fingerprint: judged.fingerprint,
+            limit: limit.map(|limit| limit.policy.name()),
+            retry_after: limit.map(|limit| limit.retry_after).or(retry_after.map(Duration::from_secs)),
+            duration: course.began.elapsed(),
+            upstream: course.upstream,
+        });
+    }
+
+    /// Puts our own headers on, counts, and ties the answer's end to what it holds.
+    fn finish(&self, reply: Reply, course: Course) -> Response<ExchangeBody> {
+        let Course { judged, began, upstream, ending } = course;
+        let Reply { mut response, lease } = reply;
+        let headers = response.headers_mut();
+        headers.insert(name::REQUEST_ID, judged.id.clone());
+        if let Some(limit) = &judged.limit {
+            self.show_limit(headers, limit);
+        }
+        if let Some(saw) = judged.saw() {
+            headers.insert(name::SAW, saw);
+        }
+        let duration = began.elapsed();
+        self.recorder.served(Served {
+            method: &judged.facts.method,
+            status: response.status(),
+            has_credential: judged.has_credential,
+            duration,
+            overhead: duration.saturating_sub(upstream.unwrap_or_default()),
+        });
+        ExchangeBody::wrap(response, lease, ending)
+    }
+
+    fn show_limit(&self, headers: &mut HeaderMap, decision: &Decision) {
+        headers.insert(name::RATE_LIMIT_POLICY, self.limits.policy_header(decision.policy).clone());
+        headers.insert(name::RATE_LIMIT, decision.header());
+    }
+}
+
+fn explain(headers: &mut HeaderMap, reason: Reason, status: StatusCode) {
+    headers.insert(name::REASON, HeaderValue::from_static(reason.code()));
+    if let Some(value) = proxy_status(reason, Some(status)) {
+        headers.append(name::PROXY_STATUS, value);
+    }
+}
+
+fn body_too_large(most: u64) -> Answer {
+    let mut answer = Answer::new(
+        Reason::BodyTooLarge,
+        format!("The request's body is longer than {most} bytes, the bound `http.max_body`."),
+        "Send less at once, or raise the bound.",
+    );
+    answer.close = true;
+    answer
+}

@@ -1,0 +1,140 @@
+//! The gate: asks `domain::decide` about a request, and keeps what must outlive its headers.
+
+use std::net::IpAddr;
+
+use http::HeaderValue;
+use http::request::Parts;
+
+use super::headers::Plan;
+use super::{Peer, Proxy};
+use crate::domain::credential::{Changes, Judgement};
+use crate::domain::decide::{Asked, Findings, Refused, decide};
+use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
+use crate::domain::limit::Decision;
+use crate::domain::org;
+use crate::domain::request_id;
+use crate::domain::token::Fingerprint;
+
+/// A request that has been judged.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// The id, as it goes to Grafana and back to the client.
+    pub id: HeaderValue,
+    /// Whether the client brought the id itself.
+    pub id_is_theirs: bool,
+    /// What may be said about the request later.
+    pub facts: RequestFacts,
+    /// The client.
+    pub client: IpAddr,
+    /// The token's stand-in.
+    pub fingerprint: Option<Fingerprint>,
+    /// Whether there was any credential.
+    pub has_credential: bool,
+    /// What the limit said.
+    pub limit: Option<Decision>,
+    /// The changes to its headers.
+    pub plan: Plan,
+    /// Whether a WebSocket is asked for.
+    pub wants_upgrade: bool,
+    /// The value of `X-Token-Proxy-Probe`.
+    pub probe: Option<HeaderValue>,
+    /// Why it goes no further.
+    pub refusal: Option<Refused>,
+}
+
+impl Proxy {
+    /// Judges a request by its head.
+    pub(super) fn judge(&self, parts: &Parts, peer: &Peer) -> Judged {
+        let head = Head::collect(&parts.headers);
+        let asked =
+            Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: peer.address };
+        let found = decide(asked, &self.policy, |limit, key| self.limits.check(limit, key));
+        let (id, id_is_theirs) = self.request_id(head.request_id);
+        let facts = RequestFacts::gather(
+            &parts.method,
+            &parts.uri,
+            &head,
+            auth_facts(&found.credential),
+            self.org_facts(&head, parts, &found),
+        );
+        let plan = Plan::new(&head, &found, &self.policy.clients, &self.policy.authorization.restore_from);
+        Judged {
+            id,
+            id_is_theirs,
+            facts,
+            client: found.client,
+            fingerprint: found.credential.token.and(found.key).map(|key| key.fingerprint()),
+            has_credential: found.key.is_some(),
+            limit: found.limit,
+            plan,
+            wants_upgrade: false,
+            probe: head.probe.filter(|value| is_probe(value.as_bytes())).cloned(),
+            refusal: found.refusal,
+        }
+    }
+
+    fn request_id(&self, theirs: Option<&HeaderValue>) -> (HeaderValue, bool) {
+        match theirs {
+            Some(value) if request_id::is_sane(value.as_bytes()) => (value.clone(), true),
+            _ => (self.new_request_id(), false),
+        }
+    }
+
+    /// An id for a request that brought none.
+    pub fn new_request_id(&self) -> HeaderValue {
+        let id = request_id::format(self.next_id());
+        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("unknown"))
+    }
+
+    fn org_facts(&self, head: &Head<'_>, parts: &Parts, found: &Findings<'_>) -> OrgFacts {
+        let received = match head.organisation.first() {
+            Some(value) => Some(text(value.as_bytes())),
+            None => parts.uri.query().and_then(org::target_org).map(|value| text(value.as_bytes())),
+        };
+        OrgFacts { received, sent: found.org.sent, by: found.org.by }
+    }
+}
+
+fn auth_facts(judgement: &Judgement<'_>) -> AuthFacts {
+    AuthFacts { received: judgement.received, sent: judgement.sent, token: judgement.token, changes: judgement.changes }
+}
+
+/// What a stranger wrote, short enough to be told again.
+fn text(bytes: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(bytes.get(..32).unwrap_or(bytes)).into()
+}
+
+fn is_probe(value: &[u8]) -> bool {
+    (1..=64).contains(&value.len()) && value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+}
+
+impl Judged {
+    /// What reached us and what we sent: the value of `X-Token-Proxy-Saw`.
+    pub fn saw(&self) -> Option<HeaderValue> {
+        let probe = self.probe.as_ref()?.to_str().ok()?;
+        let auth = &self.facts.auth;
+        let mut text = format!("probe={probe}; auth_received={}", auth.received.name());
+        if let Some(token) = &auth.token {
+            text.push_str("; token_kind=");
+            text.push_str(token.kind.name());
+        }
+        if let Some(fingerprint) = self.fingerprint {
+            text.push_str(&format!("; fingerprint={fingerprint}"));
+        }
+        if !auth.changes.is_empty() {
+            text.push_str("; changes=");
+            text.push_str(&joined(auth.changes));
+        }
+        text.push_str("; auth_sent=");
+        text.push_str(auth.sent.name());
+        if let Some(org) = self.facts.org.sent {
+            text.push_str(&format!("; org_sent={org}"));
+        }
+        text.push_str(concat!("; version=", env!("CARGO_PKG_VERSION")));
+        HeaderValue::try_from(text).ok()
+    }
+}
+
+fn joined(changes: Changes) -> String {
+    changes.iter().map(|change| change.name()).collect::<Vec<_>>().join(",")
+}

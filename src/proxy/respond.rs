@@ -1,0 +1,148 @@
+//! The only writer of our own answers.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+use super::headers::name;
+use crate::body::Body;
+use crate::domain::reason::{Reason, Source};
+
+/// What we say instead of forwarding.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The reason.
+    pub reason: Reason,
+    /// The status.
+    pub status: StatusCode,
+    /// What was found.
+    pub detail: String,
+    /// The next step.
+    pub hint: String,
+    /// Seconds until a retry succeeds.
+    pub retry_after: Option<u64>,
+    /// Whether the connection ends with this answer.
+    pub close: bool,
+}
+
+impl Answer {
+    /// An answer with the usual status of `reason`.
+    pub fn new(reason: Reason, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(status_of(reason)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = match reason {
+            Reason::Overloaded | Reason::ShuttingDown | Reason::LimitsUnavailable => Some(1),
+            _ => None,
+        };
+        Self { reason, status, detail: detail.into(), hint: hint.into(), retry_after, close: false }
+    }
+
+    /// Writes the answer. `request_id` and `trace_id` let the reader find its line in the log.
+    pub fn into_response(self, request_id: &HeaderValue, trace_id: Option<&str>) -> Response<Body> {
+        let bytes = self.body(request_id.to_str().unwrap_or_default(), trace_id.unwrap_or_default());
+        let mut response = Response::new(Body::full(bytes));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(name::REQUEST_ID, request_id.clone());
+        headers.insert(name::REASON, HeaderValue::from_static(self.reason.code()));
+        if let Some(value) = proxy_status(self.reason, None) {
+            headers.insert(name::PROXY_STATUS, value);
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.reason == Reason::MethodRefused {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        if self.close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Grafana's members, for Grafana's clients, and RFC 9457's, for everybody's.
+    fn body(&self, request_id: &str, trace_id: &str) -> Bytes {
+        let status = self.status.as_u16();
+        let body = json!({
+            "message": format!("{}: {} {}", self.reason.title(), self.detail, self.hint),
+            "messageId": format!("token-proxy.{}", self.reason.code()),
+            "statusCode": status,
+            "traceID": trace_id,
+            "type": self.reason.doc_url(),
+            "title": self.reason.title(),
+            "status": status,
+            "detail": format!("{} {}", self.detail, self.hint),
+            "instance": format!("urn:request:{request_id}"),
+        });
+        Bytes::from(format!("{body}\n"))
+    }
+}
+
+/// The status of a refusal that we make ourselves (contract §10). A fault in the bytes may name a closer one.
+pub const fn status_of(reason: Reason) -> u16 {
+    match reason {
+        Reason::CredentialConflict | Reason::NewlineInHead | Reason::HeadMalformed | Reason::BodyMalformed => 400,
+        Reason::OrgOverrideRefused | Reason::CallerNotAllowed => 403,
+        Reason::MethodRefused => 405,
+        Reason::HeadTimeout | Reason::BodyTimeout => 408,
+        Reason::BodyTooLarge => 413,
+        Reason::HeadTooLarge => 431,
+        Reason::TokenRateLimited | Reason::ClientRateLimited | Reason::AuthFailuresLimited => 429,
+        Reason::UpstreamUnreachable | Reason::UpstreamReset | Reason::UpstreamMalformed => 502,
+        Reason::Overloaded | Reason::ShuttingDown | Reason::LimitsUnavailable => 503,
+        Reason::UpstreamTimeout => 504,
+        _ => 500,
+    }
+}
+
+/// RFC 9209: who refused, in one header. `received` is the status that another sent.
+pub fn proxy_status(reason: Reason, received: Option<StatusCode>) -> Option<HeaderValue> {
+    let code = reason.code();
+    let value = match (received, reason.source()) {
+        (Some(status), _) => {
+            format!("grafana-token-proxy; received-status={}; details=\"{code}\"", status.as_u16())
+        }
+        (None, Source::Client) => format!("grafana-token-proxy; error=http_request_error; details=\"{code}\""),
+        (None, _) => format!("grafana-token-proxy; error={}; details=\"{code}\"", error_type(reason)),
+    };
+    HeaderValue::try_from(value).ok()
+}
+
+/// The error types that RFC 9209 §2.3 registers.
+const fn error_type(reason: Reason) -> &'static str {
+    match reason {
+        Reason::UpstreamUnreachable => "connection_refused",
+        Reason::UpstreamReset => "connection_terminated",
+        Reason::UpstreamMalformed => "http_protocol_error",
+        Reason::UpstreamTimeout => "http_response_timeout",
+        Reason::InternalError => "proxy_internal_error",
+        Reason::Overloaded | Reason::LimitsUnavailable => "connection_limit_reached",
+        Reason::BodyTooLarge => "http_request_error",
+        _ => "http_request_denied",
+    }
+}
+
+/// The same answer as bytes, for a connection whose head could not be read and which therefore ends.
+pub fn as_bytes(response: &Response<Body>, with_body: bool) -> Vec<u8> {
+    let status = response.status();
+    let mut bytes =
+        format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or("")).into_bytes();
+    for (name, value) in response.headers() {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    let empty = Bytes::new();
+    let body = match response.body() {
+        Body::Full(Some(body)) => body,
+        _ => &empty,
+    };
+    bytes.extend_from_slice(format!("date: {}\r\n", httpdate::fmt_http_date(std::time::SystemTime::now())).as_bytes());
+    bytes.extend_from_slice(format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len()).as_bytes());
+    if with_body {
+        bytes.extend_from_slice(body);
+    }
+    bytes
+}

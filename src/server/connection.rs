@@ -1,0 +1,184 @@
+//! One connection from its first byte to its last: hyper in the middle, deadlines and the last word around it.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http::{HeaderValue, StatusCode};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::Settings;
+use super::guard::{Guard, LeftOver};
+use crate::domain::framing::{Bounds, Fault};
+use crate::domain::reason::Reason;
+use crate::progress::{Progress, Wait};
+use crate::proxy::respond::{Answer, as_bytes};
+use crate::proxy::{Peer, Proxy};
+use crate::telemetry::Refusal;
+
+/// Bytes of a target at most.
+const MAX_TARGET: usize = 8 * 1024;
+
+/// How long the last word to a connection at fault may take.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// Unread bytes that are taken off the line before it is closed, so that the answer is not lost with a reset.
+const MAX_DRAINED: usize = 64 * 1024;
+
+/// Serves one connection until it ends.
+pub(super) async fn serve(
+    stream: TcpStream,
+    remote: SocketAddr,
+    proxy: Arc<Proxy>,
+    settings: Arc<Settings>,
+    drain: CancellationToken,
+) {
+    let progress = Arc::new(Progress::new(settings.idle_timeout));
+    let address = remote.ip().to_canonical();
+    let header = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+    let peer = Peer { address, header, progress: Arc::clone(&progress) };
+    let left_over: LeftOver<TcpStream> = LeftOver::default();
+    progress.allow(Wait::Head, settings.head_timeout);
+    let bounds = Bounds { max_head: settings.max_head, max_headers: settings.max_headers, max_target: MAX_TARGET };
+    let guard = Guard::new(stream, bounds, Arc::clone(&progress), Arc::clone(&left_over), settings.head_timeout);
+    run(guard, &peer, &proxy, &settings, &drain).await;
+    let rest = left_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    if let Some(stream) = rest {
+        let timed_out = (progress.has_expired(Wait::Head) && !progress.is_idle()).then(|| head_timeout(&settings));
+        if let Some(fault) = progress.fault().cloned().or(timed_out) {
+            let last_word = say_last_word(stream, &fault, &peer, &proxy);
+            let _ = tokio::time::timeout(LAST_WORD, last_word).await;
+        }
+    }
+}
+
+async fn run(guard: Guard<TcpStream>, peer: &Peer, proxy: &Arc<Proxy>, settings: &Settings, drain: &CancellationToken) {
+    let progress = &*peer.progress;
+    let service = service_fn(|request| async move {
+        // A fault of ours in one request must not end the others of this worker.
+        let answer = AssertUnwindSafe(proxy.serve(request, peer)).catch_unwind().await;
+        Ok::<_, Infallible>(answer.unwrap_or_else(|_| proxy.apologise(peer)))
+    });
+    let mut builder = http1::Builder::new();
+    // The guard has judged sizes already; hyper's own bounds only must not be narrower.
+    if settings.max_headers > 100 {
+        builder.max_headers(settings.max_headers);
+    }
+    if settings.max_head > 256 * 1024 {
+        builder.max_buf_size(settings.max_head + 64 * 1024);
+    }
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service).with_upgrades());
+    let mut draining = pin!(drain.cancelled());
+    let mut told = false;
+    let mut timer = pin!(sleep_until(Instant::now() + settings.head_timeout));
+    poll_fn(|cx| {
+        progress.register(cx.waker());
+        if !told && draining.as_mut().poll(cx).is_ready() {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        loop {
+            // How it ended is told by the exchange on it or by the fault found in it.
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if progress.take_held() {
+                continue;
+            }
+            match overdue(progress, timer.as_mut(), cx) {
+                Overdue::Nothing => return Poll::Pending,
+                Overdue::Exchange => {}
+                Overdue::Connection => return Poll::Ready(()),
+            }
+        }
+    })
+    .await;
+}
+
+/// What became of the deadlines.
+enum Overdue {
+    Nothing,
+    /// The exchange must look at its own.
+    Exchange,
+    /// Nobody is left to answer: the connection ends.
+    Connection,
+}
+
+/// Looks at the timer, which stands at the earliest deadline or before it.
+fn overdue(progress: &Progress, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Overdue {
+    loop {
+        let Some(next) = progress.earliest().map(|at| progress.moment(at)) else { return Overdue::Nothing };
+        if next < timer.deadline() {
+            timer.as_mut().reset(next);
+        }
+        if timer.as_mut().poll(cx).is_pending() {
+            return Overdue::Nothing;
+        }
+        if progress.expire(Instant::now()) {
+            let orphan = progress.has_expired(Wait::Body) && progress.has_replied();
+            let over = progress.has_expired(Wait::Head) || orphan;
+            return if over { Overdue::Connection } else { Overdue::Exchange };
+        }
+        timer.as_mut().reset(next);
+    }
+}
+
+fn head_timeout(settings: &Settings) -> Fault {
+    Fault {
+        reason: Reason::HeadTimeout,
+        status: 408,
+        detail: format!("The head was not complete after {} s.", settings.head_timeout.as_secs_f32()),
+    }
+}
+
+/// Answers a client whose bytes were at fault, and takes what it still sends off the line.
+async fn say_last_word(mut stream: TcpStream, fault: &Fault, peer: &Peer, proxy: &Proxy) {
+    let id = proxy.new_request_id();
+    let hint = hint_for(fault.reason);
+    let mut answer = Answer::new(fault.reason, fault.detail.clone(), hint);
+    answer.status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let response = answer.into_response(&id, None);
+    proxy.recorder().refused(Refusal {
+        request_id: id.to_str().unwrap_or_default().to_owned(),
+        client: Some(peer.address),
+        duration: peer.progress.age(),
+        ..Refusal::unread(fault.reason, fault.status, fault.detail.clone(), hint.to_owned())
+    });
+    if stream.write_all(&as_bytes(&response, true)).await.is_err() || stream.shutdown().await.is_err() {
+        return;
+    }
+    // A close with unread bytes would reset the connection, and take the answer with it.
+    let mut waste = [0; 4096];
+    let mut drained = 0;
+    while drained < MAX_DRAINED {
+        match stream.read(&mut waste).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => drained += count,
+        }
+    }
+}
+
+const fn hint_for(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NewlineInHead => {
+            "Read the secret without its newline: `printf %s`, `tr -d '\\n'`, or `kubectl create secret --from-file` of a \
+             file without one."
+        }
+        Reason::HeadTooLarge => "Send fewer or smaller headers (often a heap of cookies), or raise `http.max_head`.",
+        Reason::HeadTimeout => "Send the whole head at once; look for a slow hop, or raise `http.head_timeout`.",
+        Reason::BodyMalformed => "Mend the client or the hop that framed this body.",
+        _ => "Mend the client or the hop that wrote this head; `curl -v` through the same way shows a sound one.",
+    }
+}
