@@ -1,0 +1,22 @@
+# What contributors and CI run. `just` lists it.
+
+default:
+    @just --list
+
+# Everything that must hold before a change lands.
+check: format lint docs test deploy
+
+format:
+    cargo fmt --check
+
+lint:
+    cargo clippy --all-targets --locked -- -D warnings
+
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+test:
+    ./test
+
+deploy:
+    deploy/check

@@ -1,0 +1,111 @@
+//! What goes wrong behind us has its own status, reason and hint; nothing is delivered twice.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::support::wire::{connect, read_answer};
+use crate::support::{Origin, Program, ask, get};
+
+#[test]
+fn each_failure_has_its_own_answer() {
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let program = Program::before(&format!("http://{dead}"), &[]);
+    let answer = get(program.data, "/x", &[]);
+    assert_eq!((answer.status, answer.reason()), (502, Some("upstream_unreachable")));
+    assert!(!answer.text().contains(&dead.port().to_string()) || answer.text().contains("upstream.url"), "{}", answer.text());
+
+    for (bytes, status, reason) in [
+        ("", 502, "upstream_reset"),
+        ("HTTP/1.1 200 O", 502, "upstream_reset"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", 502, "upstream_malformed"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", 502, "upstream_malformed"),
+        ("HTTP/1.1 200 OK\r\nBad Header\r\n\r\n", 502, "upstream_malformed"),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", 502, "upstream_malformed"),
+    ] {
+        let origin = Origin::new(move |_, stream| {
+            stream.write_all(bytes.as_bytes()).unwrap();
+            false
+        });
+        let program = Program::before(&origin.url(), &[]);
+        let answer = get(program.data, "/x", &[]);
+        assert_eq!((answer.status, answer.reason()), (status, Some(reason)), "{bytes:?}");
+        assert_eq!(program.refusal(answer.header("x-request-id").unwrap())["level"], "error");
+    }
+
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let program = Program::before(&format!("http://{}", mute.local_addr().unwrap()), &["--upstream-response-timeout", "200ms"]);
+    let answer = get(program.data, "/x", &[]);
+    assert_eq!((answer.status, answer.reason()), (504, Some("upstream_timeout")));
+}
+
+#[test]
+fn a_truncated_body_is_broken_off_not_ended() {
+    let origin = Origin::new(|_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this").unwrap();
+        false
+    });
+    let program = Program::before(&origin.url(), &[]);
+    let mut stream = connect(program.data);
+    stream.write_all(b"GET /x HTTP/1.1\r\nHost: g\r\n\r\n").unwrap();
+    assert!(read_answer(&mut stream, &mut Vec::new(), false).is_none(), "a broken answer looked whole");
+}
+
+/// Closes each connection after one answer, without saying so.
+fn forgetful() -> (Origin, &'static AtomicUsize) {
+    static POSTS: AtomicUsize = AtomicUsize::new(0);
+    let origin = Origin::new(|seen, stream| {
+        if seen.lines[0].starts_with("POST") {
+            POSTS.fetch_add(1, Ordering::SeqCst);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        false
+    });
+    (origin, &POSTS)
+}
+
+#[test]
+fn a_stale_connection_costs_no_get_and_doubles_no_post() {
+    let (origin, posts) = forgetful();
+    let program = Program::before(&origin.url(), &["--workers", "1"]);
+    for _ in 0..50 {
+        assert_eq!(get(program.data, "/x", &[]).status, 200);
+    }
+    let mut sent = 0;
+    for _ in 0..50 {
+        let answer = ask(program.data, "POST /x HTTP/1.1\r\nHost: g\r\nContent-Length: 2\r\n\r\nhi").unwrap();
+        assert!(matches!(answer.status, 200 | 502), "{}", answer.status);
+        sent += 1;
+    }
+    assert!(posts.load(Ordering::SeqCst) <= sent, "a POST was delivered twice");
+}
+
+#[test]
+fn a_restarted_upstream_is_found_again_at_once() {
+    let first = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = first.local_addr().unwrap();
+    let program = Program::before(&format!("http://{address}"), &[]);
+    drop(first);
+    assert_eq!(get(program.data, "/x", &[]).status, 502);
+    let again = TcpListener::bind(address).unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = again.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut piece = [0; 4096];
+        let _ = std::io::Read::read(&mut stream, &mut piece);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    assert_eq!(get(program.data, "/x", &[]).status, 200);
+    serving.join().unwrap();
+}
+
+#[test]
+fn bytes_behind_an_answer_never_become_the_next_answer() {
+    let origin = Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+    let program = Program::before(&origin.url(), &["--workers", "1"]);
+    for _ in 0..10 {
+        let answer = get(program.data, "/x", &[]);
+        assert!(answer.text() != "evil", "another's answer was served");
+    }
+}
