@@ -81,9 +81,14 @@ impl<S> Guard<S> {
             Some(fault) if fault.reason == Reason::BodyMalformed => {
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed body")))
             }
-            _ if self.progress.is_answering() => self.wait(),
+            _ if self.is_answering() => self.wait(),
             _ => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Whether a request that was let through has not been answered: its service may not even have begun.
+    fn is_answering(&self) -> bool {
+        self.progress.is_answering() || self.progress.served() < self.scanner.heads()
     }
 
     fn wait(&self) -> Poll<io::Result<()>> {
@@ -135,7 +140,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
         }
         let before = buffer.filled().len();
         if guard.scanner.is_held() {
-            if guard.progress.is_answering() || guard.progress.served() < guard.scanner.heads() {
+            if guard.is_answering() {
                 return guard.wait();
             }
             guard.scanner.resume();

@@ -103,7 +103,7 @@ fn compressed_and_chunked_refusals_are_read_and_passed_byte_for_byte() {
     });
     let program = Program::before(&origin.url(), &[]);
     let answer = get(program.data, "/api/org", &[&format!("Authorization: Bearer {TOKEN}")]);
-    assert_eq!((answer.reason(), answer.body), (Some("token_expired"), packed));
+    assert_eq!((answer.reason(), &answer.body), (Some("token_expired"), &packed));
 }
 
 #[test]

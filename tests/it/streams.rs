@@ -49,7 +49,7 @@ fn an_event_stream_arrives_event_by_event() {
     let origin = Origin::new(move |_, stream: &mut TcpStream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
         for n in 0..3 {
-            write!(stream, "9\r\ndata: {n}\n\n\r\n").unwrap();
+            stream.write_all(format!("9\r\ndata: {n}\n\n\r\n").as_bytes()).unwrap();
             // The next event is not sent before the client has seen this one.
             wait.lock().unwrap().recv_timeout(Duration::from_secs(10)).expect("the event was held back");
         }
