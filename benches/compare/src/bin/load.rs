@@ -19,7 +19,8 @@ use grafana_token_proxy_compare::{
 use lexopt::prelude::*;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-const USAGE: &str = "usage: load --target NAME,PORT[,PID[,TOKENS]]… [--connections N] [--path PATH] [--status N]
+const USAGE: &str =
+    "usage: load --target NAME,PORT[,PID[,TOKENS[,DISTINCT]]]… [--connections N] [--path PATH] [--status N]
             [--rounds N --slice-ms N | --requests N] [--hold N]";
 /// No answer for so long counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -147,7 +148,8 @@ fn target(text: &str) -> Result<Target, Box<dyn Error>> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, parts.next().ok_or(USAGE)?.parse()?));
     let process = parts.next().map(str::parse).transpose()?;
     let tokens: u64 = parts.next().map_or(Ok(1), str::parse)?;
-    let tokens = (0..tokens.max(1)).map(request::token).collect();
+    let distinct = parts.next().map_or(Ok(tokens), str::parse)?.max(1);
+    let tokens = (0..tokens.max(1)).map(|number| request::token(number % distinct)).collect();
     Ok(Target { name, address, process, tokens, next_token: 0, connections: Vec::new() })
 }
 
