@@ -46,7 +46,10 @@ def slices(targets, core=None, options=(), warm_up=1, allow_errors=False, timeou
         command += ["--target", ",".join(str(part) for part in target)]
     command += [str(option) for option in options]
     pin = (lambda: os.sched_setaffinity(0, {core})) if core is not None else None
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=pin, timeout=timeout)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=pin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"the load generator did not end within {timeout} s") from None
     if done.returncode != 0:
         raise Failure(f"the load generator failed: {done.stderr.strip()}")
     found = defaultdict(list)

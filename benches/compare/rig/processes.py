@@ -15,6 +15,10 @@ from pathlib import Path
 PATIENCE = 40.0  # seconds; valgrind needs a few to start
 
 
+# Asked to end, a script still ends what it started: the default would leave proxies and upstream behind.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 class Failure(Exception):
     """Something that the person at the keyboard has to mend; its text says what and how."""
 
