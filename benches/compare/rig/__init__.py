@@ -1,0 +1,1 @@
+"""What the scripts of the comparison share: building, starting and stopping processes, the targets, the tables."""
