@@ -199,6 +199,19 @@ impl<'h> Head<'h> {
     }
 }
 
+/// How the `Authorization` value that Grafana was sent begins. Grafana compares bytes: it claims a token only behind
+/// exactly `Bearer ` (or `Basic `, user `api_key`), so the form alone does not say what it saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spelling {
+    /// With exactly `Bearer ` or `Basic `, and something follows.
+    #[default]
+    Exact,
+    /// With anything else: `bearer `, `Bearer:`, `Bearer` and a tab, a quote before the scheme, no scheme at all.
+    Inexact,
+    /// There is nothing but a scheme (`Bearer`, `Basic `).
+    Empty,
+}
+
 /// What was found out about the credential of a request, without the credential.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AuthFacts {
@@ -206,6 +219,8 @@ pub struct AuthFacts {
     pub received: AuthForm,
     /// The form as it went to Grafana.
     pub sent: AuthForm,
+    /// How the value that went to Grafana (its first line) begins. Means nothing where `sent` is `None`.
+    pub spelling: Spelling,
     /// The token Grafana saw, where there was one.
     pub token: Option<TokenFacts>,
     /// The repairs made.

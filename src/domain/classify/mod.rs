@@ -1,7 +1,33 @@
 //! What an answer means: (request facts, status, headers, body prefix) → reason.
+//!
+//! The rules go from what is certain to what is vague: a datasource's answer that Grafana passed on, then what Grafana
+//! says in so many words (`messageId`, an exact message, a Kubernetes `Status`), then the marks of somebody between us
+//! and Grafana, and last what the credential itself gives away. What nothing explains gets the general reason.
 
-use http::{HeaderMap, StatusCode};
+mod apiserver;
+mod body;
+mod credential;
+mod datasource;
+mod describe;
+mod disguise;
+mod forbidden;
+mod hint;
+mod limited;
+mod marks;
+mod message;
+mod message_id;
+mod redirect;
+mod route;
+#[cfg(test)]
+mod tests;
+mod unauthorised;
 
+use std::borrow::Cow;
+
+use http::{HeaderMap, Method, StatusCode, header};
+
+use self::body::Body;
+use self::route::Route;
 use super::head::RequestFacts;
 use super::reason::Reason;
 
@@ -40,15 +66,78 @@ pub struct Verdict {
     pub permission: Option<String>,
 }
 
-/// How closely to look at an answer with this head. Called for every answer: must cost next to nothing where the
-/// status is no refusal's.
-pub fn look(request: &RequestFacts, status: StatusCode, headers: &HeaderMap) -> Look {
-    let _ = (request, status, headers);
-    Look::Away
+/// What one family of rules has found.
+#[derive(Debug)]
+struct Finding {
+    reason: Reason,
+    because: Cow<'static, str>,
+    permission: Option<String>,
 }
 
-/// Explains an answer, or says that it is no refusal.
+impl Finding {
+    fn new(reason: Reason, because: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, because: because.into(), permission: None }
+    }
+}
+
+/// A request and its answer, read once for all rules.
+#[derive(Debug)]
+struct Case<'a> {
+    request: &'a RequestFacts,
+    status: u16,
+    headers: &'a HeaderMap,
+    body: Body,
+    route: Route<'a>,
+}
+
+impl Case<'_> {
+    fn header(&self, name: impl header::AsHeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+    }
+}
+
+/// How closely to look at an answer with this head. Called for every answer: one comparison where the status is no
+/// refusal's.
+pub fn look(request: &RequestFacts, status: StatusCode, headers: &HeaderMap) -> Look {
+    let status = status.as_u16();
+    if status < 300 && status != 207 || status == 304 {
+        return Look::Away;
+    }
+    let route = || Route::of(request.uri.path());
+    let needed = match status {
+        301 | 302 | 303 | 307 | 308 if headers.contains_key(header::LOCATION) => return Look::AtHead,
+        407 => return Look::AtHead,
+        400 | 401 | 403 | 410 | 429 => true,
+        404 => route().was_removed() || disguise::names_organisation(request),
+        207 => route().is_query(),
+        500 => headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json")),
+        _ => false,
+    };
+    match needed {
+        false => Look::Away,
+        true if request.method == Method::HEAD => Look::AtHead,
+        true => Look::AtBody,
+    }
+}
+
+/// Explains an answer, or says that it is no refusal. Every 401, 403, 407 and 429 gets a reason.
 pub fn classify(request: &RequestFacts, answer: &Answer<'_>) -> Option<Verdict> {
-    let _ = (request, answer);
-    None
+    if look(request, answer.status, answer.headers) == Look::Away {
+        return None;
+    }
+    let case = Case {
+        request,
+        status: answer.status.as_u16(),
+        headers: answer.headers,
+        body: Body::read(answer.body),
+        route: Route::of(request.uri.path()),
+    };
+    let finding = match case.status {
+        300..=399 => redirect::judge(&case)?,
+        401 | 407 => unauthorised::judge(&case),
+        403 => forbidden::judge(&case),
+        429 => limited::judge(&case),
+        _ => disguise::judge(&case)?,
+    };
+    Some(hint::write(&case, finding))
 }

@@ -1,0 +1,62 @@
+//! Names for the parts of a request, fit for a sentence in a log: no secret, no control character, no endless path.
+
+use super::super::credential::AuthForm;
+use super::super::head::RequestFacts;
+use super::super::org::OrgBy;
+use super::super::token::TokenKind;
+use super::{Case, credential};
+
+/// The credential that Grafana got.
+pub(super) fn credential(request: &RequestFacts) -> &'static str {
+    if credential::is_absent(request) {
+        let carriers = request.carriers;
+        return match () {
+            () if request.session_cookie => "the session cookie",
+            () if carriers.jwt => "the JWT header",
+            () if carriers.auth_proxy => "the user header of `auth.proxy`",
+            () => "the missing credential",
+        };
+    }
+    if credential::is_password(request) {
+        return "the user and password";
+    }
+    match request.auth.token.map(|token| token.kind) {
+        Some(TokenKind::ServiceAccount) => "the service account token",
+        Some(TokenKind::LegacyKey) => "the legacy API key",
+        Some(TokenKind::CloudAccessPolicy) => "the Grafana Cloud token (`glc_…`)",
+        Some(TokenKind::Jwt) => "the JWT",
+        _ if request.auth.sent == AuthForm::Jwt => "the JWT",
+        _ => "the credential",
+    }
+}
+
+/// The organisation that was asked for, and who chose it.
+pub(super) fn organisation(request: &RequestFacts) -> Option<String> {
+    let received = || request.org.received.as_deref().map(|value| printable(value, 32));
+    let switched = || super::disguise::query_value(request, "orgId").map(|value| printable(value, 32));
+    let number = request.org.sent.map(|org| org.to_string()).or_else(received).or_else(switched)?;
+    let by = match request.org.by {
+        OrgBy::Client | OrgBy::None => "named by the client",
+        OrgBy::Token => "set for this token in our configuration",
+        OrgBy::Host => "set by `org.by_host`",
+        OrgBy::Learned => "learned from Grafana",
+        OrgBy::Default => "set by `org.default`",
+    };
+    Some(format!("organisation {number} ({by})"))
+}
+
+/// Method and path. Long segments may be secrets (public dashboards), and are left out.
+pub(super) fn endpoint(case: &Case<'_>) -> String {
+    let shorten = |segment: &str| if segment.len() >= 24 { "…".to_owned() } else { printable(segment, 24) };
+    let segments: Vec<_> = case.route.path.split('/').take(9).map(shorten).collect();
+    format!("`{} {}`", printable(case.request.method.as_str(), 12), segments.join("/"))
+}
+
+/// A header's value.
+pub(super) fn value(header: Option<&http::HeaderValue>) -> Option<String> {
+    header.and_then(|value| value.to_str().ok()).map(|value| printable(value, 80))
+}
+
+fn printable(value: &str, length: usize) -> String {
+    value.chars().filter(|c| c.is_ascii_graphic() && *c != '`').take(length).collect()
+}

@@ -1,0 +1,141 @@
+//! 403.
+
+use http::header;
+
+use super::super::reason::Reason;
+use super::body::{Body, Document};
+use super::{Case, Finding, apiserver, credential, datasource, disguise, marks, message, message_id};
+
+/// Permissions that every member of an organisation has: who lacks one of them where an organisation is asked for, is
+/// no member. Grafana lets strangers in, without any permission.
+const EVERY_MEMBER_HAS: [&str; 2] = ["orgs:read", "datasources:query"];
+
+pub(super) fn judge(case: &Case<'_>) -> Finding {
+    if let Some(finding) = datasource::passed_on(case) {
+        return finding;
+    }
+    match &case.body {
+        Body::Text(_) => {
+            if let Some(finding) = origin(case) {
+                return finding;
+            }
+        }
+        Body::Json(document) => {
+            if document.access_error {
+                return access_control(case, document);
+            }
+            let named = message_id::judge(case, document).or_else(|| apiserver::forbidden(case, document));
+            if let Some(finding) = named.or_else(|| by_message(case, document)) {
+                return finding;
+            }
+        }
+        Body::Empty | Body::Html => {}
+    }
+    if let Some(evidence) = marks::hop_evidence(case) {
+        return Finding::new(Reason::HopForbidden, evidence);
+    }
+    Finding::new(Reason::ForbiddenUnexplained, "the answer does not say which permission or role was lacking")
+}
+
+/// The two checks of `Origin`, the only refusals in plain text.
+fn origin(case: &Case<'_>) -> Option<Finding> {
+    if case.body.is_text("origin not allowed") {
+        return Some(Finding::new(
+            Reason::OriginNotAllowed,
+            "Grafana's CSRF check compares the hosts in `Origin` and `Host` where a session cookie came along",
+        ));
+    }
+    let live = case.route.is_live() || case.headers.contains_key(header::SEC_WEBSOCKET_VERSION);
+    (live && case.body.is_text("Forbidden")).then(|| {
+        Finding::new(
+            Reason::LiveOriginNotAllowed,
+            "Grafana Live compares `Origin` with `Host` and `root_url`, ports included",
+        )
+    })
+}
+
+/// A refusal of the access control, which names the permission.
+fn access_control(case: &Case<'_>, document: &Document) -> Finding {
+    // With anonymous access, a credential that Grafana cannot use is passed over, and the visitor lacks the permission.
+    if let Some(finding) = credential::fault(case.request) {
+        return finding;
+    }
+    let Some((_, expression)) =
+        document.message.as_deref().and_then(|message| message.split_once("Permissions needed: "))
+    else {
+        if disguise::asks_for_organisation(case.request) {
+            let because = "the access control refused, and names no permission: the caller lacks one, or is no member";
+            return Finding::new(Reason::ForbiddenUnexplained, because);
+        }
+        return Finding::new(Reason::PermissionMissing, "the access control refused, and does not name the permission");
+    };
+    let expression = message::quoted(expression);
+    if EVERY_MEMBER_HAS.contains(&expression.as_str())
+        && disguise::asks_for_organisation(case.request)
+        && !case.route.is_organisations()
+    {
+        return Finding::new(
+            Reason::NotAMember,
+            format!("the request asks for an organisation, and even `{expression}` is missing, which every member has"),
+        );
+    }
+    let mut finding = Finding::new(Reason::PermissionMissing, format!("the access control asks for `{expression}`"));
+    finding.permission = Some(expression);
+    finding
+}
+
+/// What handlers and the older role checks say.
+fn by_message(case: &Case<'_>, document: &Document) -> Option<Finding> {
+    let lower = document.lower_message();
+    let reason = by_caller(case, &lower).map(|reason| (reason, true));
+    let (reason, about_caller) = reason.or_else(|| by_object(case, &lower).map(|reason| (reason, false)))?;
+    if about_caller {
+        if let Some(finding) = credential::fault(case.request) {
+            return Some(finding);
+        }
+        if credential::sends_nothing(case.request) {
+            return Some(Finding::new(
+                Reason::CredentialMissing,
+                format!("the anonymous visitor may not do this: Grafana says `{}`", message::quoted(&lower)),
+            ));
+        }
+    }
+    Some(message::said(reason, document))
+}
+
+/// Refusals that another caller would not meet.
+fn by_caller(case: &Case<'_>, lower: &str) -> Option<Reason> {
+    Some(match lower {
+        "permission denied" => Reason::RoleTooLow,
+        "endpoint only available for users" | "entity not allowed to revoke tokens" => Reason::UsersOnly,
+        "access denied to datasource" | "access denied to data source" => Reason::DatasourceDenied,
+        "access denied" if case.route.passes_through() => Reason::DatasourcePolicy,
+        "access denied" => Reason::PermissionMissing,
+        _ if lower.ends_with("assign a role higher than user's role") => Reason::RoleTooLow,
+        _ if lower.starts_with("access denied to ") || lower.ends_with("access denied to folder") => {
+            Reason::FolderDenied
+        }
+        _ if lower.starts_with("user does not have permissions to edit the namespace") => Reason::FolderDenied,
+        _ if lower.starts_with("user is not authorized to ") => Reason::PermissionMissing,
+        _ => return None,
+    })
+}
+
+/// Refusals that every caller meets.
+fn by_object(case: &Case<'_>, lower: &str) -> Option<Reason> {
+    Some(match lower {
+        "quota has been exceeded" => Reason::QuotaReached,
+        "target url is not a valid target" => Reason::DatasourcePolicy,
+        "data proxy hostname and ip are not included in whitelist" => Reason::DatasourcePolicy,
+        "plugin proxy route access denied" => Reason::DatasourcePolicy,
+        "feature not enabled" | "quotas not enabled" => Reason::FeatureDisabled,
+        "user info cannot be updated for external users" => Reason::ReadOnly,
+        _ if lower.ends_with("quota reached") => Reason::QuotaReached,
+        _ if lower.contains("not allowed on proxied ") && case.route.passes_through() => Reason::DatasourcePolicy,
+        _ if lower.contains(" read-only ") || lower.starts_with("cannot install or change a core plugin") => {
+            Reason::ReadOnly
+        }
+        _ if lower.ends_with(" is disabled") => Reason::FeatureDisabled,
+        _ => return None,
+    })
+}

@@ -1,0 +1,59 @@
+//! Who wrote an answer: Grafana leaves marks on its own, on a datasource's that it passes on, and none on others'.
+
+use http::{HeaderMap, header};
+
+use super::Case;
+use super::body::Body;
+
+/// Whether Grafana's proxy for datasources and plugins wrote its marks on an answer.
+pub(super) fn passed_on(headers: &HeaderMap) -> bool {
+    let holds = |name, needle: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .any(|value: &http::HeaderValue| value.to_str().is_ok_and(|value| value.contains(needle)))
+    };
+    holds(header::CONTENT_SECURITY_POLICY, "sandbox") || holds(header::VIA, " grafana")
+}
+
+/// Whether any of the headers is there that Grafana puts on all its answers. Some can be switched off, not all.
+pub(super) fn has_default_headers(headers: &HeaderMap) -> bool {
+    let is = |name: header::HeaderName, expected: &[&str]| {
+        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| expected.contains(&value))
+    };
+    is(header::CACHE_CONTROL, &["no-store", "no-cache"])
+        || is(header::X_CONTENT_TYPE_OPTIONS, &["nosniff"])
+        || is(header::X_FRAME_OPTIONS, &["deny"])
+}
+
+/// What gives away that neither Grafana nor a datasource made this answer.
+pub(super) fn hop_evidence(case: &Case<'_>) -> Option<String> {
+    if let Body::Json(document) = &case.body
+        && (document.message_id.is_some() || document.access_error || document.status)
+    {
+        return None;
+    }
+    let server = match case.header(header::SERVER) {
+        "" => String::new(),
+        name => format!(" (`Server: {})`", printable(name)).replace(")`", "`)"),
+    };
+    let challenge = case.header(header::WWW_AUTHENTICATE);
+    if !challenge.is_empty() && !case.route.is_metrics() {
+        let scheme = challenge.split([' ', ',']).next().unwrap_or_default();
+        return Some(format!("`WWW-Authenticate: {}` is there, which Grafana never sends{server}", printable(scheme)));
+    }
+    if case.headers.contains_key(header::PROXY_AUTHENTICATE) {
+        return Some(format!("`Proxy-Authenticate` is there, which Grafana never sends{server}"));
+    }
+    if matches!(case.body, Body::Html) && case.route.is_api() && case.status != 407 {
+        return Some(format!("a page came where Grafana answers with JSON{server}"));
+    }
+    // Without any header at all (an answer pasted into `explain`) their absence shows nothing.
+    (!case.headers.is_empty() && !has_default_headers(case.headers))
+        .then(|| format!("none of the headers is there that Grafana puts on its answers{server}"))
+}
+
+/// A value that a stranger chose, fit for a log.
+fn printable(value: &str) -> String {
+    value.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').filter(|c| *c != '`').take(40).collect()
+}

@@ -1,0 +1,322 @@
+//! Replays recorded exchanges with real Grafana servers through the pure classifier: each must get the reason that
+//! request and answer allow, and a body that is cut, laid out anew or changed must never get a wrong one.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use grafana_token_proxy::domain::classify::{Answer, Look, Verdict, classify, look};
+use grafana_token_proxy::domain::credential::AuthForm;
+use grafana_token_proxy::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, Spelling};
+use grafana_token_proxy::domain::org::OrgBy;
+use grafana_token_proxy::domain::reason::Reason;
+use grafana_token_proxy::domain::token::{TokenFacts, TokenKind};
+
+/// Where the recordings are: all of them where the environment or the neighbouring folder has them, else a subset.
+fn captures() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [
+        std::env::var_os("GTP_CAPTURES").map(PathBuf::from),
+        Some(root.join("../shared/captures")),
+        Some(root.join("tests/captures")),
+    ];
+    let folder = folders.into_iter().flatten().find(|folder| folder.is_dir()).expect("a folder of recordings");
+    let entries = std::fs::read_dir(folder).expect("readable").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
+    files.sort();
+    assert!(!files.is_empty(), "no recordings");
+    files
+}
+
+struct Exchange {
+    version: String,
+    config: String,
+    id: String,
+    request: RequestFacts,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    expected: Option<Reason>,
+    permission: Option<String>,
+}
+
+impl Exchange {
+    fn classify(&self) -> Option<Verdict> {
+        self.classify_with(&self.body)
+    }
+
+    fn classify_with(&self, body: &[u8]) -> Option<Verdict> {
+        let seen = match look(&self.request, self.status, &self.headers) {
+            Look::AtBody => body,
+            Look::AtHead | Look::Away => &[],
+        };
+        let seen = seen.get(..65_536).unwrap_or(seen);
+        classify(&self.request, &Answer { status: self.status, headers: &self.headers, body: seen })
+    }
+}
+
+/// All exchanges but those whose request is bytes that no library sends: the guard in front of the parser explains
+/// those, and the classifier never sees them as a request.
+fn exchanges() -> Vec<Exchange> {
+    captures()
+        .iter()
+        .flat_map(|path| {
+            let text = std::fs::read_to_string(path).expect("text");
+            text.lines()
+                .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+                .filter(|line| line["request"].get("raw_base64").is_none())
+                .map(|line| exchange(&line))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn exchange(line: &Value) -> Exchange {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (request, response) = (&line["request"], &line["response"]);
+    let headers = headers(&response["headers"]);
+    let body = match response.get("body_base64").and_then(Value::as_str) {
+        Some(encoded) => STANDARD.decode(encoded).expect("base64"),
+        None => text(&response["body"]).into_bytes(),
+    };
+    Exchange {
+        version: text(&line["grafana"]),
+        config: text(&line["config"]),
+        id: text(&line["id"]),
+        request: facts(request),
+        status: StatusCode::from_u16(response["status"].as_u64().expect("a status") as u16).expect("a status"),
+        body: if headers.get("content-encoding").is_some_and(|v| v == "gzip") { unpack(&body) } else { body },
+        headers,
+        expected: line["expect"]["reason"].as_str().map(|code| Reason::parse(code).expect(code)),
+        permission: line["expect"].get("permission").and_then(Value::as_str).map(str::to_owned),
+    }
+}
+
+fn unpack(packed: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut body).expect("gzip");
+    body
+}
+
+fn headers(pairs: &Value) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for pair in pairs.as_array().into_iter().flatten() {
+        let name = HeaderName::from_bytes(pair[0].as_str().expect("a name").as_bytes()).expect("a name");
+        // Go's server and every parser trim outer blanks.
+        let value = pair[1].as_str().expect("a value").trim_matches([' ', '\t']);
+        map.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+    }
+    map
+}
+
+/// The facts as the proxy has them with `repair: off`: what was received is what was sent.
+fn facts(request: &Value) -> RequestFacts {
+    let headers = headers(&request["headers"]);
+    let method = Method::from_bytes(request["method"].as_str().expect("a method").as_bytes()).expect("a method");
+    let uri: Uri = request["target"].as_str().expect("a target").parse().expect("a target");
+    let head = Head::collect(&headers);
+    let auth = auth(head.authorization.first().map(|value| value.as_bytes()));
+    let named = head.organisation.first().and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let query = uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("targetOrgId="));
+    let named = named.or(query.map(str::to_owned));
+    let org = OrgFacts {
+        sent: named.as_deref().and_then(|value| value.parse().ok()),
+        by: if named.is_some() { OrgBy::Client } else { OrgBy::None },
+        received: named.map(Into::into),
+    };
+    RequestFacts::gather(&method, &uri, &head, auth, org)
+}
+
+/// Reads the first `Authorization` line as Grafana does.
+fn auth(value: Option<&[u8]>) -> AuthFacts {
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return AuthFacts::default() };
+    let facts =
+        |form, spelling, token| AuthFacts { received: form, sent: form, spelling, token, ..AuthFacts::default() };
+    if let Some(token) = value.strip_prefix(b"Bearer ") {
+        let token = TokenFacts::of(token);
+        let form = if token.kind == TokenKind::Jwt { AuthForm::Jwt } else { AuthForm::Bearer };
+        return facts(form, Spelling::Exact, Some(token));
+    }
+    let lower = value.to_ascii_lowercase();
+    if lower == b"bearer" || lower == b"basic" {
+        return facts(AuthForm::Other, Spelling::Empty, None);
+    }
+    if lower.starts_with(b"basic ") {
+        let exact = if value.starts_with(b"Basic ") { Spelling::Exact } else { Spelling::Inexact };
+        let pair = STANDARD.decode(&value[6..]).ok().filter(|pair| pair.contains(&b':'));
+        return match pair {
+            None => facts(AuthForm::Other, Spelling::Inexact, None),
+            Some(pair) => match pair.strip_prefix(b"api_key:") {
+                Some(token) => facts(AuthForm::BasicApiKey, exact, Some(TokenFacts::of(token))),
+                None => facts(AuthForm::Basic, exact, None),
+            },
+        };
+    }
+    if lower.starts_with(b"bearer") {
+        return facts(AuthForm::Bearer, Spelling::Inexact, None);
+    }
+    let token = TokenFacts::of(value);
+    let form = if token.is_sound() { AuthForm::BareToken } else { AuthForm::Other };
+    facts(form, Spelling::Inexact, Some(token))
+}
+
+#[test]
+fn every_recorded_exchange_gets_its_reason_and_permission() {
+    let mut counts = BTreeMap::<String, usize>::new();
+    let mut mismatches = Vec::new();
+    for exchange in exchanges() {
+        *counts.entry(exchange.version.clone()).or_default() += 1;
+        let verdict = exchange.classify();
+        let found = verdict.as_ref().map(|verdict| verdict.reason);
+        let permission = verdict.as_ref().and_then(|verdict| verdict.permission.clone());
+        if found != exchange.expected || permission != exchange.permission {
+            mismatches.push(format!(
+                "{} {} {}: {} {} → expected {:?} {:?}, found {found:?} {permission:?}\n    {}",
+                exchange.version,
+                exchange.config,
+                exchange.id,
+                exchange.status.as_u16(),
+                exchange.request.uri,
+                exchange.expected,
+                exchange.permission,
+                String::from_utf8_lossy(&exchange.body).chars().take(160).collect::<String>(),
+            ));
+        }
+    }
+    let total: usize = counts.values().sum();
+    println!("{total} exchanges: {counts:?}");
+    let shown = mismatches.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+    assert!(mismatches.is_empty(), "{} of {total} differ:\n{shown}", mismatches.len());
+}
+
+#[test]
+fn every_verdict_speaks_and_keeps_secrets() {
+    for exchange in exchanges() {
+        let Some(verdict) = exchange.classify() else { continue };
+        let (detail, hint) = (&verdict.detail, &verdict.hint);
+        assert!(detail.len() > 15 && hint.len() > 15, "{}: {detail} / {hint}", exchange.id);
+        assert!(detail.ends_with('.') && hint.ends_with('.'), "{}: {detail} / {hint}", exchange.id);
+        assert!(!hint.trim_end_matches('.').contains(". "), "one sentence: {hint}");
+        for text in [detail, hint] {
+            assert!(!text.contains("glsa_") || text.contains("`glsa_…`"), "{}: {text}", exchange.id);
+            assert!(!text.contains("eyJ"), "{}: {text}", exchange.id);
+        }
+    }
+}
+
+/// Reasons that claim no more than the status and the request show.
+fn is_general(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::UnauthorizedUnexplained
+            | Reason::ForbiddenUnexplained
+            | Reason::CredentialMissing
+            | Reason::CredentialNotRecognised
+            | Reason::TokenMalformed
+            | Reason::TokenWrongKind
+    )
+}
+
+fn never_misleads(exchange: &Exchange, body: &[u8], what: &str) {
+    let found = exchange.classify_with(body).map(|verdict| verdict.reason);
+    let right = match found {
+        None => !matches!(exchange.status.as_u16(), 401 | 403 | 429),
+        Some(reason) => Some(reason) == exchange.expected || is_general(reason),
+    };
+    assert!(
+        right,
+        "{} {} {}, {what}: expected {:?}, found {found:?} from {}",
+        exchange.version,
+        exchange.config,
+        exchange.id,
+        exchange.expected,
+        String::from_utf8_lossy(body)
+    );
+}
+
+/// One exchange for each (status, reason, shape of the body): enough for the changes that follow.
+fn varieties() -> Vec<Exchange> {
+    let mut seen = std::collections::HashSet::new();
+    let kept = |exchange: &Exchange| {
+        let shape: String =
+            String::from_utf8_lossy(&exchange.body).chars().filter(|c| !c.is_ascii_digit()).take(120).collect();
+        (
+            exchange.status.as_u16(),
+            exchange.expected,
+            shape,
+            exchange.request.auth.sent,
+            exchange.request.session_cookie,
+        )
+    };
+    exchanges().into_iter().filter(|exchange| exchange.expected.is_some() && seen.insert(kept(exchange))).collect()
+}
+
+#[test]
+fn a_body_cut_at_any_byte_never_misleads() {
+    for exchange in varieties() {
+        for cut in 0..exchange.body.len().min(700) {
+            never_misleads(&exchange, &exchange.body[..cut], "cut");
+        }
+    }
+}
+
+#[test]
+fn a_body_laid_out_anew_or_ordered_otherwise_means_the_same() {
+    for exchange in varieties() {
+        let Ok(Value::Object(members)) = serde_json::from_slice::<Value>(&exchange.body) else { continue };
+        let indented = serde_json::to_vec_pretty(&members).expect("JSON");
+        let reversed: serde_json::Map<_, _> = members.into_iter().rev().collect();
+        let reversed = serde_json::to_vec(&reversed).expect("JSON");
+        for body in [indented, reversed] {
+            let found = exchange.classify_with(&body).map(|verdict| verdict.reason);
+            assert_eq!(found, exchange.expected, "{} {}", exchange.version, exchange.id);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn an_unknown_message_id_or_message_never_misleads(word in "[a-z]{3,9}[.][a-z-]{3,12}", text in "[A-Z][a-z ]{5,30}") {
+        for exchange in varieties() {
+            let Ok(Value::Object(mut members)) = serde_json::from_slice::<Value>(&exchange.body) else { continue };
+            if members.contains_key("messageId") {
+                members.insert("messageId".to_owned(), Value::from(word.clone()));
+                never_misleads(&exchange, &serde_json::to_vec(&members).expect("JSON"), "unknown messageId");
+            }
+            if members.contains_key("message") && !members.contains_key("messageId") {
+                members.insert("message".to_owned(), Value::from(text.clone()));
+                never_misleads(&exchange, &serde_json::to_vec(&members).expect("JSON"), "changed message");
+            }
+        }
+    }
+
+    #[test]
+    fn no_answer_panics_and_every_refusal_has_a_reason(
+        status in proptest::sample::select(vec![401u16, 403, 407, 429, 400, 404, 500, 302, 410]),
+        body in proptest::collection::vec(any::<u8>(), 0..120),
+        path in "/[a-z/]{0,20}",
+    ) {
+        let uri: Uri = path.parse().expect("a path");
+        let request = RequestFacts { uri, ..RequestFacts::default() };
+        let headers = HeaderMap::new();
+        let answer = Answer { status: StatusCode::from_u16(status).expect("a status"), headers: &headers, body: &body };
+        let verdict = classify(&request, &answer);
+        prop_assert!(verdict.is_some() || !matches!(status, 401 | 403 | 407 | 429));
+    }
+}
