@@ -214,13 +214,3 @@ mod tests {
         assert!(url.ends_with("/docs/reasons.md#token-expired"), "{url}");
     }
 }
-impl Reason {
-    /// stub
-    pub const fn title(self) -> &'static str {
-        ""
-    }
-    /// stub
-    pub fn doc_url(self) -> String {
-        String::new()
-    }
-}

@@ -1,15 +1,144 @@
-//! The bounded store of buckets, and the limiters over it.
-use crate::domain::limit::*;
+//! The limiters: governor's GCRA over a bounded store, on a monotonic clock.
+
+mod store;
+
+use std::cell::Cell;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock, MonotonicClock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{Quota, RateLimiter};
+use http::HeaderValue;
+
+use self::store::Store;
+use crate::domain::limit::{Decision, Policy, Rate, Settings};
 use crate::domain::token::BucketKey;
-#[allow(missing_docs)]
-#[derive(Debug)]
-pub struct Limits;
-#[allow(missing_docs)]
-impl Limits {
-    pub fn check(&self, _p: Policy, _k: BucketKey) -> Decision {
-        loop {}
-    }
-    pub fn policy_header(&self, _p: Policy) -> &http::HeaderValue {
-        loop {}
+
+/// One look at one bucket: its key, and the theoretical arrival time that was found or left there.
+#[derive(Clone, Debug)]
+struct Visit {
+    key: BucketKey,
+    time: Cell<u64>,
+}
+
+impl PartialEq for Visit {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
     }
 }
+
+impl Eq for Visit {}
+
+impl Hash for Visit {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+/// The store as governor sees it.
+#[derive(Clone, Debug)]
+struct Buckets(Arc<Store>);
+
+impl StateStore for Buckets {
+    type Key = Visit;
+
+    fn measure_and_replace<T, F, E>(&self, visit: &Visit, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        self.0.update(visit.key, |time| {
+            visit.time.set(time.unwrap_or_default());
+            let (value, new) = f(time.map(Nanos::from))?;
+            visit.time.set(new.as_u64());
+            Ok((value, new.as_u64()))
+        })
+    }
+}
+
+/// One policy over the common store.
+#[derive(Debug)]
+struct Limiter<C: Clock + Clone> {
+    policy: Policy,
+    rate: Rate,
+    header: HeaderValue,
+    limiter: RateLimiter<Visit, Buckets, C, NoOpMiddleware<C::Instant>>,
+    clock: C,
+    start: C::Instant,
+}
+
+impl<C: Clock + Clone> Limiter<C> {
+    fn new(policy: Policy, rate: Rate, store: &Arc<Store>, clock: C) -> Self {
+        // A period of zero has no meaning to governor: the shortest that there is.
+        let period = rate.period.max(Duration::from_nanos(1));
+        let quota = Quota::with_period(period).unwrap_or(Quota::per_second(rate.burst)).allow_burst(rate.burst);
+        let limiter = RateLimiter::new(quota, Buckets(Arc::clone(store)), clock.clone());
+        let start = clock.now();
+        Self { policy, rate, header: policy.header(&rate), limiter, clock, start }
+    }
+
+    fn check(&self, key: BucketKey) -> Decision {
+        let visit = Visit { key, time: Cell::new(0) };
+        let refusal = self.limiter.check_key(&visit).err();
+        let now = self.clock.now();
+        let debt = visit.time.get().saturating_sub(now.duration_since(self.start).as_u64());
+        let (remaining, next) = self.rate.left(Duration::from_nanos(debt));
+        let retry_after = refusal.as_ref().map_or(Duration::ZERO, |refusal| refusal.wait_time_from(now));
+        let admitted = refusal.is_none();
+        Decision { policy: self.policy, admitted, remaining: if admitted { remaining } else { 0 }, next, retry_after }
+    }
+}
+
+/// The limits of all callers.
+#[derive(Debug)]
+pub struct Limits<C: Clock + Clone = MonotonicClock> {
+    store: Arc<Store>,
+    token: Limiter<C>,
+    client: Limiter<C>,
+}
+
+impl Limits {
+    /// Limits as configured, all buckets full.
+    pub fn new(settings: &Settings) -> Self {
+        Self::with_clock(settings, MonotonicClock)
+    }
+}
+
+impl<C: Clock + Clone> Limits<C> {
+    /// Limits on another clock.
+    pub fn with_clock(settings: &Settings, clock: C) -> Self {
+        let store = Arc::new(Store::new(settings.max_tracked));
+        let token = Limiter::new(Policy::Token, settings.per_token, &store, clock.clone());
+        let client = Limiter::new(Policy::Client, settings.per_client, &store, clock);
+        Self { store, token, client }
+    }
+
+    const fn limiter(&self, policy: Policy) -> &Limiter<C> {
+        match policy {
+            Policy::Token => &self.token,
+            Policy::Client => &self.client,
+        }
+    }
+
+    /// Takes one request from a bucket, if one is left there.
+    pub fn check(&self, policy: Policy, key: BucketKey) -> Decision {
+        self.limiter(policy).check(key)
+    }
+
+    /// `RateLimit-Policy` of a limit.
+    pub const fn policy_header(&self, policy: Policy) -> &HeaderValue {
+        &self.limiter(policy).header
+    }
+
+    /// Buckets that are not full now.
+    pub fn tracked(&self) -> usize {
+        let now = self.token.clock.now().duration_since(self.token.start).as_u64();
+        self.store.in_debt(now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

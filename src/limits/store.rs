@@ -1,0 +1,75 @@
+//! Buckets in a fixed number of places: a flood of keys can neither grow it nor push out a bucket that is in debt for one
+//! that is not.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::token::BucketKey;
+
+/// Places that one key may take. More make it rarer that a bucket in debt has to go, and each check a little dearer.
+const WAYS: usize = 16;
+
+/// Locks, so that workers seldom meet at one.
+const SHARDS: usize = 64;
+
+/// A bucket is a tag of its key and its theoretical arrival time: 16 bytes, in two arrays, so that a look for a tag
+/// stays in two cache lines. Bytes that were never used are zero pages that the kernel has not yet had to give.
+#[derive(Debug)]
+struct Shard {
+    tags: Vec<u64>,
+    times: Vec<u64>,
+}
+
+/// A store of at most a given number of buckets, 16 bytes each.
+#[derive(Debug)]
+pub struct Store {
+    shards: Vec<Mutex<Shard>>,
+    sets: u64,
+}
+
+impl Store {
+    /// Room for `capacity` buckets (at least 16).
+    pub fn new(capacity: usize) -> Self {
+        let sets = (capacity / WAYS).max(1);
+        let count = sets.min(SHARDS);
+        let shards = (0..count).map(|shard| {
+            let own = (sets - shard).div_ceil(count) * WAYS;
+            Mutex::new(Shard { tags: vec![0; own], times: vec![0; own] })
+        });
+        Self { shards: shards.collect(), sets: sets as u64 }
+    }
+
+    /// Shows `change` the time of `key`'s bucket (`None`: a full bucket), and keeps the time that it returns.
+    pub fn update<T, E>(&self, key: BucketKey, change: impl FnOnce(Option<u64>) -> Result<(T, u64), E>) -> Result<T, E> {
+        let hash = key.0 as u64;
+        // The tag and the place come from different halves of the hash. Zero means that a place is free.
+        let tag = ((key.0 >> 64) as u64).max(1);
+        let set = (u128::from(hash) * u128::from(self.sets) >> 64) as usize;
+        let count = self.shards.len();
+        let Some(shard) = self.shards.get(set % count) else { return change(None).map(|(value, _)| value) };
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let shard = &mut *shard;
+        let at = set / count * WAYS;
+        let (Some(tags), Some(times)) = (shard.tags.get_mut(at..at + WAYS), shard.times.get_mut(at..at + WAYS)) else {
+            return change(None).map(|(value, _)| value);
+        };
+        let known = tags.iter().position(|other| *other == tag);
+        let time = known.and_then(|place| times.get(place)).copied();
+        let (value, new) = change(time)?;
+        // A place whose time is the smallest holds the bucket that is closest to full: one that is full loses nothing.
+        let place = known.or_else(|| times.iter().enumerate().min_by_key(|(_, time)| **time).map(|(place, _)| place));
+        if let Some((tag_at, time_at)) = place.and_then(|place| Some((tags.get_mut(place)?, times.get_mut(place)?))) {
+            *tag_at = tag;
+            *time_at = new;
+        }
+        Ok(value)
+    }
+
+    /// Buckets that are not full at `now`.
+    pub fn in_debt(&self, now: u64) -> usize {
+        let count = |shard: &Mutex<Shard>| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.times.iter().filter(|time| **time > now).count()
+        };
+        self.shards.iter().map(count).sum()
+    }
+}
