@@ -1,5 +1,27 @@
 //! Logs, metrics, the record of a refusal.
 
+mod events;
+mod fold;
+mod format;
+mod log;
+mod metrics;
+mod process;
+mod record;
+mod redact;
+mod scrape;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+pub use self::events::Events;
+pub use self::log::{Log, LogGuard};
+pub use self::metrics::{Gauge, Metrics, Sources};
+pub use self::record::{Refusal, ServedLine};
+pub use self::redact::{is_suspicious, redact};
+pub use self::scrape::Exposition;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -47,88 +69,58 @@ pub struct LogSettings {
     /// Which requests.
     pub requests: RequestLines,
 }
-// STUB-BEGIN
-#[allow(missing_docs)]
-#[derive(Debug)]
-pub struct Refusal {
-    pub at: std::time::SystemTime,
-    pub status: u16,
-    pub reason: crate::domain::reason::Reason,
-    pub detail: String,
-    pub hint: String,
-    pub permission: Option<String>,
-    pub facts: crate::domain::head::RequestFacts,
-    pub request_id: String,
-    pub trace_id: Option<String>,
-    pub client: Option<std::net::IpAddr>,
-    pub token_name: Option<std::sync::Arc<str>>,
-    pub fingerprint: Option<crate::domain::token::Fingerprint>,
-    pub limit: Option<&'static str>,
-    pub retry_after: Option<std::time::Duration>,
-    pub duration: std::time::Duration,
-    pub upstream: Option<std::time::Duration>,
-}
-#[allow(missing_docs)]
-#[derive(Debug)]
+
+/// One request that was answered, by whomever.
+#[derive(Clone, Copy, Debug)]
 pub struct Served<'a> {
-    pub method: &'a http::Method,
-    pub status: http::StatusCode,
+    /// The method.
+    pub method: &'a Method,
+    /// The status.
+    pub status: StatusCode,
+    /// Whether it carried a credential.
     pub has_credential: bool,
-    pub duration: std::time::Duration,
-    pub overhead: std::time::Duration,
-}
-#[allow(missing_docs)]
-#[derive(Debug, Clone)]
-pub struct Recorder(Metrics);
-#[allow(missing_docs)]
-#[derive(Debug, Clone)]
-pub struct Metrics;
-#[allow(missing_docs)]
-pub struct Exposition {
-    pub text: String,
-    pub content_type: &'static str,
-}
-#[allow(missing_docs)]
-impl Recorder {
-    pub const fn metrics(&self) -> &Metrics {
-        &self.0
-    }
-    pub fn refused(&self, _r: Refusal) {}
-    pub fn served(&self, _r: Served<'_>) {}
-}
-#[allow(missing_docs)]
-impl Metrics {
-    pub fn upgrade(&self) -> u8 {
-        0
-    }
-    pub fn connection(&self) -> u8 {
-        0
-    }
-    pub fn expose(&self, _a: &str) -> Exposition {
-        Exposition { text: String::new(), content_type: "" }
-    }
+    /// From the head of the request to the head of the answer.
+    pub duration: Duration,
+    /// Of that, what was not Grafana's.
+    pub overhead: Duration,
 }
 
-#[allow(missing_docs)]
-impl Refusal {
-    pub fn unread(reason: crate::domain::reason::Reason, status: u16, detail: String, hint: String) -> Self {
-        Self {
-            at: std::time::SystemTime::now(),
-            status,
-            reason,
-            detail,
-            hint,
-            permission: None,
-            facts: crate::domain::head::RequestFacts { unread: true, ..Default::default() },
-            request_id: String::new(),
-            trace_id: None,
-            client: None,
-            token_name: None,
-            fingerprint: None,
-            limit: None,
-            retry_after: None,
-            duration: Default::default(),
-            upstream: None,
-        }
+/// Where everything that happens is told: counted, and written.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    metrics: Arc<Metrics>,
+    log: Log,
+}
+
+impl Recorder {
+    /// Joins the two.
+    pub fn new(metrics: Metrics, log: Log) -> Self {
+        Self { metrics: Arc::new(metrics), log }
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Whether served requests get a line, too.
+    pub const fn writes_served(&self) -> bool {
+        self.log.writes_served()
+    }
+
+    /// A request was refused.
+    pub fn refused(&self, refusal: Refusal) {
+        self.metrics.refused(&refusal);
+        self.log.refused(refusal);
+    }
+
+    /// A request was answered.
+    pub fn served(&self, served: &Served<'_>) {
+        self.metrics.served(served);
+    }
+
+    /// A request was answered, and the log wants to know of each.
+    pub fn write_served(&self, line: &ServedLine<'_>) {
+        self.log.served(line);
     }
 }

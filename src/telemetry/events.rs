@@ -1,0 +1,86 @@
+//! What the program says about itself (`tracing` events), in the log's own formats.
+
+use std::fmt::{Debug, Write as _};
+use std::time::SystemTime;
+
+use tracing::field::{Field as Name, Visit};
+use tracing::{Event, Level as Tracing, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+use super::format::{Field, Line};
+use super::redact::redact;
+use super::{Level, Log};
+
+/// Hands the program's own events to the log.
+#[derive(Debug)]
+pub struct Events(Log);
+
+impl Events {
+    /// Events go to `log`.
+    pub const fn new(log: Log) -> Self {
+        Self(log)
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Events {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let level = match *event.metadata().level() {
+            Tracing::ERROR => Level::Error,
+            Tracing::WARN => Level::Warn,
+            Tracing::INFO => Level::Info,
+            _ => Level::Debug,
+        };
+        // Libraries speak of what they do; only we speak of what happened.
+        if !event.metadata().target().starts_with("grafana_token_proxy") || !self.0.wants(level) {
+            return;
+        }
+        let mut said = Said::default();
+        event.record(&mut said);
+        let mut line = Line::new(SystemTime::now(), level, "program");
+        line.name(said.event);
+        for (key, value) in said.fields {
+            line.put(key, Field::Text(redact(&value).into_owned()));
+        }
+        if !said.message.is_empty() {
+            line.put("detail", Field::Text(redact(&said.message).into_owned()));
+        }
+        self.0.line(&line);
+    }
+}
+
+#[derive(Default)]
+struct Said {
+    event: Option<String>,
+    message: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl Said {
+    fn take(&mut self, name: &Name, value: String) {
+        match name.name() {
+            "event" => self.event = Some(value),
+            "message" => {
+                let rest = std::mem::replace(&mut self.message, value);
+                if !rest.is_empty() {
+                    let _ = write!(self.message, ": {rest}");
+                }
+            }
+            "detail" if self.message.is_empty() => self.message = value,
+            "detail" => {
+                let _ = write!(self.message, ": {value}");
+            }
+            name => self.fields.push((name, value)),
+        }
+    }
+}
+
+impl Visit for Said {
+    fn record_str(&mut self, name: &Name, value: &str) {
+        self.take(name, value.to_owned());
+    }
+
+    fn record_debug(&mut self, name: &Name, value: &dyn Debug) {
+        self.take(name, format!("{value:?}"));
+    }
+}
