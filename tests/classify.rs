@@ -222,6 +222,8 @@ fn an_answer_of_gos_server_to_a_broken_head_is_explained() {
 fn every_verdict_speaks_and_keeps_secrets() {
     for exchange in exchanges() {
         let Some(verdict) = exchange.classify() else { continue };
+        let usual = verdict.reason.statuses().contains(&exchange.status.as_u16());
+        assert!(usual, "{}: {} is no usual status of {}", exchange.id, exchange.status, verdict.reason);
         let (detail, hint) = (&verdict.detail, &verdict.hint);
         assert!(detail.len() > 15 && hint.len() > 15, "{}: {detail} / {hint}", exchange.id);
         assert!(detail.ends_with('.') && hint.ends_with('.'), "{}: {detail} / {hint}", exchange.id);
