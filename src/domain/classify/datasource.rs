@@ -32,9 +32,8 @@ fn is_grafanas_own(case: &Case<'_>) -> bool {
     }
 }
 
-/// `ctx.JSON` writes the character set in capitals; next to nothing else does.
 fn from_middleware(case: &Case<'_>) -> bool {
-    case.header(header::CONTENT_TYPE) == "application/json; charset=UTF-8"
+    case.header(header::CONTENT_TYPE) == marks::MIDDLEWARE_TYPE
 }
 
 const fn by_status(status: u16) -> Option<Reason> {

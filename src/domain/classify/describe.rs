@@ -30,6 +30,21 @@ pub(super) fn credential(request: &RequestFacts) -> &'static str {
     }
 }
 
+/// Whom Grafana sees behind the credential.
+pub(super) fn caller(request: &RequestFacts) -> &'static str {
+    if credential::sends_nothing(request) {
+        return "the anonymous visitor";
+    }
+    if !credential::is_token(request) {
+        return "the signed-in user";
+    }
+    match request.auth.token.map(|token| token.kind) {
+        Some(TokenKind::LegacyKey) => "the API key",
+        Some(_) => "the token's service account",
+        None => "the caller",
+    }
+}
+
 /// The organisation that was asked for, and who chose it.
 pub(super) fn organisation(request: &RequestFacts) -> Option<String> {
     let received = || request.org.received.as_deref().map(|value| printable(value, 32));

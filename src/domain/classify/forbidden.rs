@@ -69,7 +69,8 @@ fn access_control(case: &Case<'_>, document: &Document) -> Finding {
         }
         return Finding::new(Reason::PermissionMissing, "the access control refused, and does not name the permission");
     };
-    let expression = message::quoted(expression);
+    // As Grafana wrote it, but for what cannot stand in a log.
+    let expression: String = expression.chars().filter(|c| !c.is_control() && *c != '`').take(2000).collect();
     if EVERY_MEMBER_HAS.contains(&expression.as_str())
         && disguise::asks_for_organisation(case.request)
         && !case.route.is_organisations()
@@ -106,11 +107,11 @@ fn by_message(case: &Case<'_>, document: &Document) -> Option<Finding> {
 /// Refusals that another caller would not meet.
 fn by_caller(case: &Case<'_>, lower: &str) -> Option<Reason> {
     Some(match lower {
-        "permission denied" => Reason::RoleTooLow,
         "endpoint only available for users" | "entity not allowed to revoke tokens" => Reason::UsersOnly,
         "access denied to datasource" | "access denied to data source" => Reason::DatasourceDenied,
         "access denied" if case.route.passes_through() => Reason::DatasourcePolicy,
         "access denied" => Reason::PermissionMissing,
+        _ if lower.starts_with("permission denied") => Reason::RoleTooLow,
         _ if lower.ends_with("assign a role higher than user's role") => Reason::RoleTooLow,
         _ if lower.starts_with("access denied to ") || lower.ends_with("access denied to folder") => {
             Reason::FolderDenied
@@ -121,6 +122,15 @@ fn by_caller(case: &Case<'_>, lower: &str) -> Option<Reason> {
     })
 }
 
+/// Words of refusals to change what is managed elsewhere: by files, by an identity provider, by the release itself.
+const READ_ONLY: [&str; 5] = [
+    "read-only",
+    "read only",
+    "via provisioning",
+    "user info cannot be updated",
+    "cannot install or change a core plugin",
+];
+
 /// Refusals that every caller meets.
 fn by_object(case: &Case<'_>, lower: &str) -> Option<Reason> {
     Some(match lower {
@@ -129,12 +139,9 @@ fn by_object(case: &Case<'_>, lower: &str) -> Option<Reason> {
         "data proxy hostname and ip are not included in whitelist" => Reason::DatasourcePolicy,
         "plugin proxy route access denied" => Reason::DatasourcePolicy,
         "feature not enabled" | "quotas not enabled" => Reason::FeatureDisabled,
-        "user info cannot be updated for external users" => Reason::ReadOnly,
         _ if lower.ends_with("quota reached") => Reason::QuotaReached,
         _ if lower.contains("not allowed on proxied ") && case.route.passes_through() => Reason::DatasourcePolicy,
-        _ if lower.contains(" read-only ") || lower.starts_with("cannot install or change a core plugin") => {
-            Reason::ReadOnly
-        }
+        _ if READ_ONLY.iter().any(|words| lower.contains(words)) => Reason::ReadOnly,
         _ if lower.ends_with(" is disabled") => Reason::FeatureDisabled,
         _ => return None,
     })

@@ -1,11 +1,14 @@
 //! The words of a verdict: the detail says what speaks for the reason and what else is wrong, the hint names the next
 //! step for this very request.
 
-use super::super::credential::AuthForm;
 use super::super::head::RequestFacts;
 use super::super::reason::Reason;
-use super::super::token::{Damage, TokenKind};
+use super::super::token::TokenKind;
 use super::{Case, Finding, Verdict, credential, describe, marks};
+
+mod credential_step;
+
+use self::credential_step::{damaged, mismatch, missing, to_login, unrecognised, vague};
 
 pub(super) fn write(case: &Case<'_>, finding: Finding) -> Verdict {
     let mut detail = sentence(&finding.because);
@@ -70,49 +73,132 @@ fn remarks(case: &Case<'_>, reason: Reason) -> Vec<String> {
 fn next_step(case: &Case<'_>, finding: &Finding) -> String {
     let request = case.request;
     let (what, endpoint) = (describe::credential(request), describe::endpoint(case));
+    let caller = describe::caller(request);
     let org = describe::organisation(request);
     let org = org.as_deref().unwrap_or("that organisation");
     match finding.reason {
         Reason::CredentialMissing => missing(case),
         Reason::CredentialNotRecognised => unrecognised(case),
         Reason::TokenMalformed => damaged(request).to_owned(),
-        Reason::TokenWrongKind => format!("make a service account in this Grafana and send its token (`glsa_…`) instead of {what}"),
-        Reason::TokenUnknown if request.auth.token.is_some_and(|token| token.kind == TokenKind::LegacyKey) => {
-            "replace the API key by a service account token of this Grafana: the key's secret is wrong, the key was deleted, or this Grafana (12.1 and later) takes no keys any more".to_owned()
+        Reason::TokenWrongKind => {
+            format!("make a service account in this Grafana and send its token (`glsa_…`) instead of {what}")
         }
-        Reason::TokenUnknown => "make a new token in this very Grafana, as this one was deleted or belongs to another instance; where it fails only now and then, look at Grafana's database".to_owned(),
-        Reason::TokenExpired => format!("add a new token to the service account and replace {what} that this caller sends"),
+        Reason::TokenUnknown if request.auth.token.is_some_and(|token| token.kind == TokenKind::LegacyKey) => {
+            "replace the API key by a service account token of this Grafana: the key's secret is wrong, \
+                the key was deleted, or this Grafana (12.1 and later) takes no keys any more"
+                .to_owned()
+        }
+        Reason::TokenUnknown => {
+            "make a new token in this very Grafana, as this one was deleted or belongs to another instance; \
+            where it fails only now and then, look at Grafana's database"
+                .to_owned()
+        }
+        Reason::TokenExpired => {
+            format!("add a new token to the service account and replace {what} that this caller sends")
+        }
         Reason::TokenRevoked => format!("treat {what} as leaked: make a new one and replace it in this caller"),
-        Reason::ServiceAccountDisabled => "enable the service account of this token under Administration → Service accounts, or send another's token".to_owned(),
-        Reason::UserDisabled => format!("let a server administrator enable the user behind {what}, or send a service account token"),
+        Reason::ServiceAccountDisabled => {
+            "enable the service account of this token under Administration → Service accounts, or send \
+            another's token"
+                .to_owned()
+        }
+        Reason::UserDisabled => {
+            format!("let a server administrator enable the user of {what}, or send a service account token")
+        }
         Reason::OrgMismatch => mismatch(request, org),
-        Reason::PasswordWrong if case.route.is_metrics() => "send the user and password of `[metrics] basic_auth_username` and `basic_auth_password` to `/metrics`".to_owned(),
-        Reason::PasswordWrong => "check user and password, whether the user is disabled, and whether five failures locked it for five minutes; a program should send a service account token".to_owned(),
-        Reason::LoginBlocked => "stop what retries with a wrong password and wait five minutes, then try again".to_owned(),
-        Reason::JwtInvalid => "compare the JWT's signature, expiry, issuer and claims with `[auth.jwt]` in Grafana's configuration".to_owned(),
-        Reason::SessionExpired => "log in again to get a new session cookie; a program should send a service account token".to_owned(),
-        Reason::SessionRotationDue => "send `POST /api/user/auth-tokens/rotate` with the old cookie, keep the new one, and repeat the request".to_owned(),
-        Reason::SessionRevoked => "log in again, as the session was ended by an administrator or by the limit of concurrent sessions".to_owned(),
-        Reason::UserMissing => format!("make the account behind {what} again, or let Grafana create it at sign-in (`auto_sign_up`)"),
+        Reason::PasswordWrong if case.route.is_metrics() => {
+            "send the user and password of `[metrics] basic_auth_username` and `basic_auth_password` to \
+            `/metrics`"
+                .to_owned()
+        }
+        Reason::PasswordWrong => {
+            "check user and password, whether the user is disabled, and whether five failures locked it for \
+            five minutes; a program should send a service account token"
+                .to_owned()
+        }
+        Reason::LoginBlocked => {
+            "stop what retries with a wrong password and wait five minutes, then try again".to_owned()
+        }
+        Reason::JwtInvalid => "compare the JWT's signature, expiry, issuer and claims with `[auth.jwt]` in Grafana's \
+            configuration"
+            .to_owned(),
+        Reason::SessionExpired => {
+            "log in again to get a new session cookie; a program should send a service account token".to_owned()
+        }
+        Reason::SessionRotationDue => {
+            "send `POST /api/user/auth-tokens/rotate` with the old cookie, keep the new one, and repeat the \
+            request"
+                .to_owned()
+        }
+        Reason::SessionRevoked => {
+            "log in again, as the session was ended by an administrator or by the limit of concurrent \
+            sessions"
+                .to_owned()
+        }
+        Reason::UserMissing if credential::is_token(request) => {
+            "make a new service account and token, as the account behind this token is gone".to_owned()
+        }
+        Reason::UserMissing => {
+            format!("make the account that {what} names, or let Grafana create it at sign-in (`auto_sign_up`)")
+        }
         Reason::UnauthorizedUnexplained => vague(case, what),
-        Reason::PermissionMissing => permission(case, finding, what, &endpoint, org),
-        Reason::RoleTooLow => format!("give {what} a higher role in its organisation for {endpoint}, or, if the call is server-wide, use the server administrator's user and password"),
-        Reason::FolderDenied => format!("give {what} access to the folder or dashboard behind {endpoint}, after checking that it exists in the organisation of the caller"),
-        Reason::NotAMember => format!("add the caller to {org} or ask for one that it belongs to, after checking that it exists"),
-        Reason::UsersOnly => format!("use a user's credential for {endpoint}, or `GET /api/org` if the call was only to test the token"),
+        Reason::PermissionMissing => permission(case, finding, caller, &endpoint, org),
+        Reason::RoleTooLow => format!(
+            "give {caller} a higher role in its organisation for {endpoint}, or, if the call is server-wide, \
+            use the server administrator's user and password"
+        ),
+        Reason::FolderDenied => format!(
+            "give {caller} access to the folder or dashboard behind {endpoint}, after checking that it \
+            exists in the organisation of the caller"
+        ),
+        Reason::NotAMember => {
+            format!("add the caller to {org} or ask for one that it belongs to, after checking that it exists")
+        }
+        Reason::UsersOnly => {
+            format!("use a user's credential for {endpoint}, or `GET /api/org` if the call was only to test the token")
+        }
         Reason::OriginNotAllowed => origin(request, "list that bare host name in `[security] csrf_trusted_origins`"),
         Reason::LiveOriginNotAllowed => origin(request, "list the origin in `[live] allowed_origins`"),
-        Reason::ForbiddenUnexplained => format!("compare what {what} may do (`GET /api/access-control/user/permissions`) with what {endpoint} needs, and read Grafana's log of that moment"),
-        Reason::DatasourceUnauthorized => format!("mend the credential that Grafana sends to the datasource behind {endpoint}, in the datasource's settings: {what} is not at fault"),
-        Reason::DatasourceForbidden => format!("give the datasource's own credential or tenant the right to serve {endpoint}: {what} is not at fault"),
-        Reason::DatasourceRateLimited => format!("query the datasource behind {endpoint} less, or raise its limits{}", retry_after(case)),
-        Reason::HopUnauthorized | Reason::HopForbidden => "point `upstream.url` at Grafana itself, or give what stands between us and Grafana what it asks for".to_owned(),
+        Reason::ForbiddenUnexplained if case.route.path.contains("/namespaces/org-1/") => {
+            "name the namespace of organisation 1 `default`: Grafana does not take `org-1` for it".to_owned()
+        }
+        Reason::GrafanaRateLimited => "nothing to do: only front-end logs were lost; `[log.frontend] \
+                log_endpoint_requests_per_second_limit` allows more"
+            .to_owned(),
+        Reason::ForbiddenUnexplained => format!(
+            "compare what {caller} may do (`GET /api/access-control/user/permissions`) with what {endpoint} \
+            needs, and read Grafana's log of that moment"
+        ),
+        Reason::DatasourceUnauthorized => format!(
+            "mend the credential that Grafana sends to the datasource behind {endpoint}, in the datasource's \
+            settings: the caller's own credential is not at fault"
+        ),
+        Reason::DatasourceForbidden => format!(
+            "give the datasource's own credential or tenant the right to serve {endpoint}: the caller's own \
+            credential is not at fault"
+        ),
+        Reason::DatasourceRateLimited => {
+            format!("query the datasource behind {endpoint} less, or raise its limits{}", retry_after(case))
+        }
+        Reason::HopUnauthorized | Reason::HopForbidden => {
+            "point `upstream.url` at Grafana itself, or give what stands between us and Grafana what it asks \
+            for"
+            .to_owned()
+        }
         Reason::HopRateLimited => format!("raise the limit of what stands between us and Grafana{}", retry_after(case)),
         Reason::ApiserverRateLimited => format!("send fewer requests at once to {endpoint}{}", retry_after(case)),
-        Reason::RedirectedToLogin => "log in, or call `/api/…` with this credential to learn what is wrong with it".to_owned(),
-        Reason::RedirectedHome => format!("give {what} the role that the page {endpoint} needs; `/api/…` would name it"),
+        Reason::RedirectedToLogin => to_login(case),
+        Reason::RedirectedHome if credential::sends_nothing(request) || credential::fault(request).is_some() => {
+            format!("log in, or send a credential that works with {endpoint}")
+        }
+        Reason::RedirectedHome => {
+            format!("give {caller} the role that the page {endpoint} needs; an API call under `/api/` would name it")
+        }
         Reason::RedirectedToRootUrl => root_url(case),
-        Reason::EndpointRemoved => format!("use `POST /api/serviceaccounts` and `POST /api/serviceaccounts/{{id}}/tokens` instead of {endpoint}"),
+        Reason::EndpointRemoved => format!(
+            "use `POST /api/serviceaccounts` and `POST /api/serviceaccounts/{{id}}/tokens` instead of \
+            {endpoint}"
+        ),
         other => first_sentence(other.cure()).to_owned(),
     }
 }
@@ -121,95 +207,22 @@ fn first_sentence(text: &str) -> &str {
     text.split_once(". ").map_or(text, |(first, _)| first)
 }
 
-fn missing(case: &Case<'_>) -> String {
-    let request = case.request;
-    if case.route.is_metrics() {
-        return "send the user and password of `[metrics] basic_auth_username` and `basic_auth_password` to `/metrics`"
-            .to_owned();
-    }
-    if let Some(name) = request.carriers.unread {
-        return format!(
-            "move the token from `{name}` to `Authorization: Bearer <token>`, or name that header in `authorization.restore_from`"
-        );
-    }
-    if request.auth.received != AuthForm::None {
-        return "put the token behind the scheme in `Authorization`: the variable it comes from is empty".to_owned();
-    }
-    format!(
-        "send `Authorization: Bearer <service account token>` with {}; if the client does, run `doctor` to find the hop that removes it",
-        describe::endpoint(case)
-    )
-}
-
-fn unrecognised(case: &Case<'_>) -> String {
-    let request = case.request;
-    if case.route.is_metrics() {
-        return "send the user and password of `[metrics] basic_auth_username` to `/metrics` instead of a token"
-            .to_owned();
-    }
-    if credential::is_password(request) {
-        return "switch basic authentication on in Grafana (`[auth.basic] enabled`), or send a service account token"
-            .to_owned();
-    }
-    if credential::is_token(request) {
-        return "run `doctor` to find what stands between us and Grafana and removes `Authorization`".to_owned();
-    }
-    match request.auth.sent {
-        AuthForm::Bearer | AuthForm::BareToken | AuthForm::Jwt => {
-            "write `Authorization: Bearer <token>` exactly so, or set `authorization.repair: on`".to_owned()
-        }
-        AuthForm::None => "check `[auth] login_cookie_name` in Grafana, or send a service account token".to_owned(),
-        _ => "send `Authorization: Bearer <service account token>`: Grafana does not know this scheme".to_owned(),
-    }
-}
-
-fn damaged(request: &RequestFacts) -> &'static str {
-    match request.auth.token.and_then(|token| token.damage) {
-        Some(Damage::Checksum) => "copy the token again, as a character was changed, or make a new one",
-        Some(Damage::Truncated) => "copy the whole token again (46 characters for `glsa_…`), as its end is missing",
-        Some(Damage::Surrounded) => {
-            "send the bare token without quotes, `\\n`, second scheme or comma around it, or set `authorization.repair: on`"
-        }
-        Some(Damage::Placeholder) => "fill in the token where the placeholder stands: the variable was not expanded",
-        Some(Damage::Encoded) => "send the token as Grafana showed it: it was base64-encoded once more",
-        Some(Damage::NotAToken) | None => "send a service account token (`glsa_…`) of this Grafana behind `Bearer `",
-    }
-}
-
-fn mismatch(request: &RequestFacts, org: &str) -> String {
-    match request.auth.token.and_then(|token| token.org) {
-        Some(own) => format!("ask for organisation {own}, to which the key belongs, or send a token made in {org}"),
-        None => format!("leave the organisation out, or send a token that was made in {org}"),
-    }
-}
-
-fn vague(case: &Case<'_>, what: &str) -> String {
-    if case.route.path.ends_with("/api/user/using") || case.route.path.ends_with("/api/org") {
-        return format!(
-            "read Grafana's log of that moment to learn what is wrong with {what}: expired, revoked, disabled and unknown look the same here"
-        );
-    }
-    format!(
-        "send {what} to `GET /api/org`, which says more than {}: expired, revoked, disabled and unknown look the same here",
-        describe::endpoint(case)
-    )
-}
-
-fn permission(case: &Case<'_>, finding: &Finding, what: &str, endpoint: &str, org: &str) -> String {
+fn permission(case: &Case<'_>, finding: &Finding, caller: &str, endpoint: &str, org: &str) -> String {
     let place = if super::disguise::asks_for_organisation(case.request) { format!(" in {org}") } else { String::new() };
     let nobody = credential::sends_nothing(case.request);
     match finding.permission.as_deref() {
         Some("") | None if nobody => {
             format!("send a credential with {endpoint}, as the anonymous visitor lacks the permission")
         }
-        Some("") | None => format!("give {what} access to what {endpoint} is about{place}"),
+        Some("") | None => format!("give {caller} access to what {endpoint} is about{place}"),
         Some(permission) if nobody => {
             format!("send a credential that has `{permission}`{place}, as the anonymous visitor has not")
         }
         Some(permission) if server_wide(case, permission) => format!(
-            "use the server administrator's user and password for {endpoint}, as `{permission}` is needed server-wide, which no token has"
+            "use the server administrator's user and password for {endpoint}, as `{permission}` is \
+                needed server-wide, which no token has"
         ),
-        Some(permission) => format!("give {what} a role that holds `{permission}` for {endpoint}{place}"),
+        Some(permission) => format!("give {caller} a role that holds `{permission}` for {endpoint}{place}"),
     }
 }
 

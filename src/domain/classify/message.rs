@@ -42,9 +42,17 @@ pub(super) fn said(reason: Reason, document: &Document) -> Finding {
     Finding::new(reason, format!("Grafana says `{}`", quoted(message)))
 }
 
+/// How many characters of a message are worth repeating: the longest permission that Grafana asks for fits.
+const QUOTED: usize = 400;
+
 /// Words of an answer, fit for a log.
 pub(super) fn quoted(message: &str) -> String {
-    message.chars().filter(|c| !c.is_control() && *c != '`').take(200).collect()
+    let mut kept: Vec<char> = message.chars().filter(|c| !c.is_control() && *c != '`').collect();
+    // The cause stands at the end of a long message: `… is forbidden: User … cannot …: <cause>`.
+    if let Some(surplus) = kept.len().checked_sub(QUOTED).filter(|surplus| *surplus > 0) {
+        kept.splice(..=surplus, ['…']);
+    }
+    kept.into_iter().collect()
 }
 
 /// `Invalid API key`: Grafana took the credential for a token, and it was none, or not one of its own.
@@ -55,6 +63,12 @@ pub(super) fn invalid_token(case: &Case<'_>) -> Finding {
     if credential::is_token(case.request) {
         let because = "a well-formed token, and Grafana says that it is not one of its own";
         return Finding::new(Reason::TokenUnknown, because);
+    }
+    if credential::is_absent(case.request) {
+        return Finding::new(
+            Reason::TokenUnknown,
+            "Grafana speaks of a token that it does not accept, and the request as we know it carries none",
+        );
     }
     let because = "Grafana speaks of a token, and none was sent: something between us sets another `Authorization`";
     Finding::new(Reason::UnauthorizedUnexplained, because)
@@ -68,7 +82,8 @@ pub(super) fn invalid_basic(case: &Case<'_>) -> Finding {
     credential::fault(case.request).unwrap_or_else(|| {
         Finding::new(
             Reason::CredentialNotRecognised,
-            "Grafana could not read the value: the scheme is not exactly `Basic`, or it is not base64 of `user:password`",
+            "Grafana could not read the value: the scheme is not exactly `Basic`, or it is not base64 of \
+                `user:password`",
         )
     })
 }
@@ -79,7 +94,8 @@ pub(super) fn invalid_password(case: &Case<'_>) -> Finding {
         if let Some(finding) = credential::fault(case.request) {
             return finding;
         }
-        let because = "`Basic api_key:<token>` with a well-formed token is answered like a wrong password where Grafana does not find it";
+        let because = "`Basic api_key:<token>` with a well-formed token is answered like a wrong password where \
+            Grafana does not find it";
         return Finding::new(Reason::TokenUnknown, because);
     }
     Finding::new(Reason::PasswordWrong, "Grafana does not accept this user with this password")

@@ -54,7 +54,6 @@ fn is_family(id: &str, prefixes: &[&str]) -> bool {
 fn unclaimed(case: &Case<'_>) -> Finding {
     let request = case.request;
     if let Some(finding) = credential::fault(request) {
-        // A token's damage does not keep Grafana from claiming it: if it says so, it never saw the header.
         return finding;
     }
     if credential::is_absent(request) {
@@ -67,9 +66,11 @@ fn unclaimed(case: &Case<'_>) -> Finding {
         return credential::explain_vague(case);
     }
     let because = if credential::is_password(request) {
-        "Grafana did not take the user and password: basic authentication is off, or the value is not base64 of `user:password`"
+        "Grafana did not take the user and password: basic authentication is off, or the value is not \
+            base64 of `user:password`"
     } else {
-        "a well-formed token was sent, and Grafana says that it saw no credential: something between us removes the header"
+        "a well-formed token was sent, and Grafana says that it saw no credential: something between us \
+            removes the header"
     };
     Finding::new(Reason::CredentialNotRecognised, because)
 }

@@ -53,7 +53,8 @@ fn absolute(case: &Case<'_>, location: &str) -> Option<Finding> {
     let (_, rest) = location.split_once("//")?;
     let (host, target) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let (target, path) = (path_of(target).trim_end_matches('/'), case.route.path.trim_end_matches('/'));
-    let same = target.ends_with(path);
+    // Home has no path of its own: only a sub-path may stand there.
+    let same = if path.is_empty() { target.matches('/').count() <= 1 } else { target.ends_with(path) };
     if same && !case.headers.contains_key(header::SERVER) {
         return Some(Finding::new(
             Reason::RedirectedToRootUrl,

@@ -27,7 +27,8 @@ impl<'a> Route<'a> {
     /// The Kubernetes-style API, and its neighbours outside of `/apis`.
     pub(super) fn is_apiserver(self) -> bool {
         self.local.starts_with("/apis")
-            || ["/livez", "/readyz", "/version", "/openapi"].iter().any(|name| self.path.contains(name))
+            || ["/livez", "/readyz", "/version"].iter().any(|name| self.path.ends_with(name))
+            || self.path.contains("/openapi/")
     }
 
     /// Grafana passes what a datasource or a plugin's backend answers on to the client.
