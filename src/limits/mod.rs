@@ -133,6 +133,11 @@ impl<C: Clock + Clone> Limits<C> {
         &self.limiter(policy).header
     }
 
+    /// Requests that a limit lets through at once.
+    pub const fn burst(&self, policy: Policy) -> u32 {
+        self.limiter(policy).rate.burst.get()
+    }
+
     /// Buckets that are not full now.
     pub fn tracked(&self) -> usize {
         let now = self.token.clock.now().duration_since(self.token.start).as_u64();

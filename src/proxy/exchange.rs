@@ -11,6 +11,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::body::Body;
 use crate::progress::Progress;
+use crate::telemetry::Gauge;
 use crate::upstream::Lease;
 
 /// The body of an answer, which gives the connection to Grafana back when it has been read to its end.
@@ -26,14 +27,15 @@ pub struct ExchangeBody {
 pub struct Ending {
     progress: Arc<Progress>,
     in_flight: Arc<AtomicUsize>,
+    _gauge: Gauge,
 }
 
 impl Ending {
     /// An exchange begins. Returns the exchanges under way, this one included.
-    pub fn begin(progress: Arc<Progress>, in_flight: Arc<AtomicUsize>) -> (Self, usize) {
+    pub fn begin(progress: Arc<Progress>, in_flight: Arc<AtomicUsize>, gauge: Gauge) -> (Self, usize) {
         progress.begin_exchange();
         let now = in_flight.fetch_add(1, Relaxed) + 1;
-        (Self { progress, in_flight }, now)
+        (Self { progress, in_flight, _gauge: gauge }, now)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::domain::classify::{self, Look, Verdict, classify};
 use crate::domain::limit::Decision;
 use crate::domain::reason::Reason;
 use crate::progress::Wait;
-use crate::telemetry::{Refusal, Served};
+use crate::telemetry::{Refusal, Served, ServedLine};
 use crate::upstream::{Failure, Lease};
 
 /// One exchange as far as it has come.
@@ -42,7 +42,7 @@ impl Proxy {
     /// Serves one request. Whatever happens, there is an answer.
     pub async fn serve(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<ExchangeBody> {
         let began = Instant::now();
-        let (ending, in_flight) = Ending::begin(Arc::clone(&peer.progress), Arc::clone(&self.in_flight));
+        let (ending, in_flight) = self.begin(peer);
         let client_upgrade = request.extensions_mut().remove::<OnUpgrade>();
         let (mut parts, body) = request.into_parts();
         let judged = self.judge(&parts, peer);
@@ -57,9 +57,13 @@ impl Proxy {
         self.finish(reply, course)
     }
 
+    fn begin(&self, peer: &Peer) -> (Ending, usize) {
+        Ending::begin(Arc::clone(&peer.progress), Arc::clone(&self.in_flight), self.recorder.metrics().request())
+    }
+
     /// The answer where serving a request panicked.
     pub fn apologise(&self, peer: &Peer) -> Response<ExchangeBody> {
-        let (ending, _) = Ending::begin(Arc::clone(&peer.progress), Arc::clone(&self.in_flight));
+        let (ending, _) = self.begin(peer);
         let id = self.new_request_id();
         let answer = Answer::new(
             Reason::InternalError,
@@ -319,13 +323,25 @@ impl Proxy {
             headers.insert(name::SAW, saw);
         }
         let duration = began.elapsed();
-        self.recorder.served(Served {
+        let served = Served {
             method: &judged.facts.method,
             status: response.status(),
             has_credential: judged.has_credential,
             duration,
             overhead: duration.saturating_sub(upstream.unwrap_or_default()),
-        });
+        };
+        self.recorder.served(&served);
+        if self.recorder.writes_served() {
+            self.recorder.write_served(&ServedLine {
+                facts: &judged.facts,
+                status: served.status,
+                request_id: &judged.id,
+                client: judged.client,
+                fingerprint: judged.fingerprint,
+                duration,
+                upstream,
+            });
+        }
         ExchangeBody::wrap(response, lease, ending)
     }
 

@@ -49,6 +49,11 @@ impl Proxy {
         let asked =
             Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: peer.address };
         let found = decide(asked, &self.policy, |limit, key| self.limits.check(limit, key));
+        let metrics = self.recorder.metrics();
+        metrics.changed(found.credential.changes);
+        if let Some(decision) = &found.limit {
+            metrics.decided(decision, self.limits.burst(decision.policy));
+        }
         let (id, id_is_theirs) = self.request_id(head.request_id);
         let facts = RequestFacts::gather(
             &parts.method,

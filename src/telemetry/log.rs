@@ -101,7 +101,7 @@ impl Log {
     }
 
     pub(super) fn refused(&self, refusal: Refusal) {
-        if self.settings.requests != RequestLines::None && self.wants(refusal.reason.level()) {
+        if self.settings.requests != RequestLines::None && self.wants(refusal.reason.level().into()) {
             self.send(Message::Refusal(Box::new(refusal)));
         }
     }

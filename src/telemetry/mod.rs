@@ -47,6 +47,16 @@ pub enum Level {
     Error,
 }
 
+impl From<crate::domain::reason::Level> for Level {
+    fn from(level: crate::domain::reason::Level) -> Self {
+        match level {
+            crate::domain::reason::Level::Info => Self::Info,
+            crate::domain::reason::Level::Warn => Self::Warn,
+            crate::domain::reason::Level::Error => Self::Error,
+        }
+    }
+}
+
 /// Which requests get a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequestLines {

@@ -86,7 +86,7 @@ impl Refusal {
     /// The line, with the number of equal ones that were left out before it.
     pub(super) fn line(&self, suppressed: u64) -> Line {
         let facts = &self.facts;
-        let mut line = Line::new(self.at, self.reason.level(), "request_refused");
+        let mut line = Line::new(self.at, self.reason.level().into(), "request_refused");
         line.put("status", Field::Integer(self.status.into()));
         line.put("source", Field::Static(self.reason.source().name()));
         line.put("reason", Field::Static(self.reason.code()));

@@ -1,0 +1,319 @@
+//! The counters. What a request touches is an atomic addition; everything else is worked out when somebody asks.
+
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge as Value;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use super::scrape::{self, Exposition};
+use super::{Refusal, Served, process};
+use crate::domain::credential::{Change, Changes};
+use crate::domain::limit::{Decision, Policy};
+
+pub use super::scrape::Sources;
+
+const PREFIX: &str = "grafana_token_proxy";
+
+/// Seconds of a whole exchange.
+const DURATIONS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// Seconds of our own part.
+const OVERHEADS: [f64; 9] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.025, 0.1];
+
+/// The methods that have a label of their own; a stranger can invent others without end.
+const METHODS: [Method; 9] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::PATCH,
+    Method::HEAD,
+    Method::OPTIONS,
+    Method::CONNECT,
+    Method::TRACE,
+];
+
+/// The statuses whose counters are found by an index rather than by a look into a map.
+const STATUSES: [u16; 20] =
+    [200, 201, 202, 204, 206, 207, 301, 302, 304, 400, 401, 403, 404, 409, 412, 422, 429, 500, 502, 503];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Code(u16);
+
+impl EncodeLabelValue for Code {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&u64::from(self.0), encoder)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    code: Code,
+    token: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    reason: &'static str,
+    source: &'static str,
+    code: Code,
+    token: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabels {
+    change: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    policy: &'static str,
+    decision: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicyLabels {
+    policy: &'static str,
+}
+
+/// All counters of the program.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    process: Registry,
+    requests: Family<RequestLabels, Counter>,
+    frequent: Vec<OnceLock<Counter>>,
+    durations: Histogram,
+    overheads: Histogram,
+    refusals: Family<RefusalLabels, Counter>,
+    changes: [Counter; Change::ALL.len()],
+    decisions: [[Counter; 2]; 2],
+    near: [Counter; 2],
+    in_flight: Value,
+    upgrades: Value,
+    connections: Value,
+}
+
+/// A gauge that goes down again when this is dropped.
+#[derive(Debug)]
+pub struct Gauge(Value);
+
+impl Gauge {
+    fn raise(gauge: &Value) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// Zeroed counters; `sources` tells what others count.
+    pub fn new(sources: Sources) -> Self {
+        let mut registry = Registry::with_prefix(PREFIX);
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", build);
+        let requests = Family::<RequestLabels, Counter>::default();
+        registry.register("http_requests", "Requests answered, those that the proxy refused included", requests.clone());
+        let durations = Histogram::new(DURATIONS);
+        registry.register("http_request_duration_seconds", "From the head of a request to the head of its answer", durations.clone());
+        let overheads = Histogram::new(OVERHEADS);
+        registry.register("overhead_seconds", "The part of it that was the proxy's own", overheads.clone());
+        let refusals = Family::<RefusalLabels, Counter>::default();
+        registry.register("refusals", "Refusals explained, whoever made them", refusals.clone());
+        let changes = Family::<ChangeLabels, Counter>::default();
+        registry.register("authorization_changes", "Repairs of Authorization headers", changes.clone());
+        let decisions = Family::<DecisionLabels, Counter>::default();
+        registry.register("ratelimit_decisions", "What the limits said", decisions.clone());
+        let near = Family::<PolicyLabels, Counter>::default();
+        registry.register("ratelimit_near_limit", "Requests that left less than a fifth of their budget", near.clone());
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Value::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let in_flight = gauge("http_requests_in_flight", "Requests whose answer has not ended");
+        let upgrades = gauge("upgrades_active", "WebSocket connections");
+        let connections = gauge("connections_active", "Connections of clients");
+        registry.register_collector(Box::new(sources));
+        let mut process = Registry::default();
+        process.register_collector(Box::new(process::Process::default()));
+        // Each label is there from the beginning: a counter that appears with its first event hides the event.
+        let changes = Change::ALL.map(|change| counter(&changes, &ChangeLabels { change: change.name() }));
+        let decisions = [Policy::Token, Policy::Client].map(|policy| {
+            ["allowed", "refused"]
+                .map(|decision| counter(&decisions, &DecisionLabels { policy: policy.name(), decision }))
+        });
+        let near = [Policy::Token, Policy::Client].map(|policy| counter(&near, &PolicyLabels { policy: policy.name() }));
+        let frequent = (0..METHODS.len() * STATUSES.len() * 2).map(|_| OnceLock::new()).collect();
+        Self {
+            registry,
+            process,
+            requests,
+            frequent,
+            durations,
+            overheads,
+            refusals,
+            changes,
+            decisions,
+            near,
+            in_flight,
+            upgrades,
+            connections,
+        }
+    }
+
+    pub(super) fn served(&self, served: &Served<'_>) {
+        self.request_counter(served).inc();
+        self.durations.observe(served.duration.as_secs_f64());
+        self.overheads.observe(served.overhead.as_secs_f64());
+    }
+
+    fn request_counter(&self, served: &Served<'_>) -> Counter {
+        let (method, code) = (METHODS.iter().position(|method| method == served.method), served.status.as_u16());
+        let token = if served.has_credential { "other" } else { "none" };
+        let status = STATUSES.iter().position(|status| *status == code);
+        let place = method.zip(status).map(|(method, status)| {
+            (method * STATUSES.len() + status) * 2 + usize::from(served.has_credential)
+        });
+        let find = || {
+            let method = method.and_then(|at| METHODS.get(at)).map_or("other", method_name);
+            counter(&self.requests, &RequestLabels { method, code: Code(code), token })
+        };
+        match place.and_then(|place| self.frequent.get(place)) {
+            Some(slot) => slot.get_or_init(find).clone(),
+            None => find(),
+        }
+    }
+
+    pub(super) fn refused(&self, refusal: &Refusal) {
+        let labels = RefusalLabels {
+            reason: refusal.reason.code(),
+            source: refusal.reason.source().name(),
+            code: Code(refusal.status),
+            token: refusal.token_label().to_owned(),
+        };
+        counter(&self.refusals, &labels).inc();
+    }
+
+    /// Repairs were made.
+    pub fn changed(&self, changes: Changes) {
+        for change in changes.iter() {
+            if let Some(counter) = self.changes.get(change as usize) {
+                counter.inc();
+            }
+        }
+    }
+
+    /// A limit has decided.
+    pub fn decided(&self, decision: &Decision, burst: u32) {
+        let policy = match decision.policy {
+            Policy::Token => 0,
+            Policy::Client => 1,
+        };
+        if let Some([allowed, refused]) = self.decisions.get(policy) {
+            if decision.admitted { allowed.inc() } else { refused.inc() };
+        }
+        if let Some(near) = self.near.get(policy).filter(|_| decision.admitted && decision.remaining < burst / 5) {
+            near.inc();
+        }
+    }
+
+    /// A request is under way for as long as this lives.
+    pub fn request(&self) -> Gauge {
+        Gauge::raise(&self.in_flight)
+    }
+
+    /// A WebSocket is open for as long as this lives.
+    pub fn upgrade(&self) -> Gauge {
+        Gauge::raise(&self.upgrades)
+    }
+
+    /// A connection is open for as long as this lives.
+    pub fn connection(&self) -> Gauge {
+        Gauge::raise(&self.connections)
+    }
+
+    /// What a scraper with this `Accept` gets.
+    pub fn expose(&self, accept: &str) -> Exposition {
+        scrape::expose(&[&self.registry, &self.process], accept)
+    }
+}
+
+fn counter<L: Clone + std::hash::Hash + Eq>(family: &Family<L, Counter>, labels: &L) -> Counter<u64, AtomicU64> {
+    family.get_or_create(labels).clone()
+}
+
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(method: &Method, status: u16) -> Served<'_> {
+        let status = StatusCode::from_u16(status).unwrap();
+        Served { method, status, has_credential: true, duration: Duration::from_millis(3), overhead: Duration::from_micros(70) }
+    }
+
+    #[test]
+    fn requests_are_counted_by_bounded_labels() {
+        let metrics = Metrics::new(Sources::default());
+        let invented = Method::from_bytes(b"INVENTED").unwrap();
+        for (method, status) in [(&Method::GET, 200), (&Method::GET, 200), (&Method::POST, 418), (&invented, 200)] {
+            metrics.served(&served(method, status));
+        }
+        let text = metrics.expose("").text;
+        for line in [
+            "grafana_token_proxy_http_requests_total{method=\"GET\",code=\"200\",token=\"other\"} 2",
+            "grafana_token_proxy_http_requests_total{method=\"POST\",code=\"418\",token=\"other\"} 1",
+            "grafana_token_proxy_http_requests_total{method=\"other\",code=\"200\",token=\"other\"} 1",
+            "grafana_token_proxy_http_request_duration_seconds_count 4",
+            "grafana_token_proxy_overhead_seconds_bucket{le=\"0.0001\"} 4",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn gauges_go_down_again() {
+        let metrics = Metrics::new(Sources::default());
+        let first = metrics.connection();
+        drop(metrics.connection());
+        assert!(metrics.expose("").text.contains("grafana_token_proxy_connections_active 1\n"));
+        drop(first);
+        assert!(metrics.expose("").text.contains("grafana_token_proxy_connections_active 0\n"));
+    }
+
+    #[test]
+    fn the_names_are_the_contract_s() {
+        let text = Metrics::new(Sources::default()).expose("").text;
+        let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter(|name| !name.starts_with("process_")).collect();
+        insta::assert_snapshot!(names.join("\n"));
+    }
+}
