@@ -50,11 +50,12 @@ impl<'h> Reading<'h> {
     }
 
     fn without_scheme(value: &'h [u8], token: &'h [u8], mut changes: Changes) -> Self {
-        if is_ours(token) && is_word(token) {
+        let kind = kind_of(token);
+        if is_own_kind(kind) && is_word(token) {
             changes.insert(Change::BearerAdded);
             return Self::token(AuthForm::BareToken, value, token, changes);
         }
-        match foreign_form(token) {
+        match foreign_form(kind) {
             Some(AuthForm::Bearer) => Self::token(AuthForm::BareToken, value, token, Changes::default()),
             Some(form) => Self::token(form, value, token, Changes::default()),
             None => Self::new(AuthForm::Other, value),
@@ -83,13 +84,14 @@ impl<'h> Reading<'h> {
             return (!bearer).then(|| Self::new(AuthForm::Other, value));
         }
         let form = if bearer { AuthForm::Bearer } else { AuthForm::Other };
-        if is_ours(token) && is_word(token) {
+        let kind = kind_of(token);
+        if is_own_kind(kind) && is_word(token) {
             return Some(Self::token(form, value, token, changes));
         }
         if !bearer {
             return Some(Self::new(form, value));
         }
-        if let Some(form) = foreign_form(token) {
+        if let Some(form) = foreign_form(kind) {
             return Some(Self::token(form, value, token, Changes::default()));
         }
         // What we do not know keeps every byte. Only what RFC 9110 §11.1 lets anybody respell is respelt: the case of
@@ -197,15 +199,16 @@ fn behind_separator<'v>(rest: &'v [u8], changes: &mut Changes) -> &'v [u8] {
 
 /// Whether this can be nothing but a token of Grafana's own: a service account's, or a key of old.
 pub(super) fn is_ours(token: &[u8]) -> bool {
-    match kind_of(token) {
-        TokenKind::ServiceAccount | TokenKind::LegacyKey => true,
-        TokenKind::CloudAccessPolicy | TokenKind::OtherService | TokenKind::Jwt | TokenKind::Unknown => false,
-    }
+    is_own_kind(kind_of(token))
+}
+
+const fn is_own_kind(kind: TokenKind) -> bool {
+    matches!(kind, TokenKind::ServiceAccount | TokenKind::LegacyKey)
 }
 
 /// The form of a token that is known and not ours to repair. `Bearer` stands for Grafana's other tokens.
-fn foreign_form(token: &[u8]) -> Option<AuthForm> {
-    match kind_of(token) {
+const fn foreign_form(kind: TokenKind) -> Option<AuthForm> {
+    match kind {
         TokenKind::Jwt => Some(AuthForm::Jwt),
         TokenKind::CloudAccessPolicy | TokenKind::OtherService => Some(AuthForm::Bearer),
         TokenKind::ServiceAccount | TokenKind::LegacyKey | TokenKind::Unknown => None,

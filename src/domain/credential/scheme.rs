@@ -19,7 +19,8 @@ pub(super) enum Scheme {
 
 /// The scheme that a value begins with, and all that follows, the separator included.
 pub(super) fn leading_scheme(value: &[u8]) -> Option<(Scheme, &[u8])> {
-    let end = value.iter().position(|byte| !is_scheme_byte(*byte)).unwrap_or(value.len());
+    // No name is longer than seven bytes; a token without a scheme is not read to its end.
+    let end = value.iter().take(8).position(|byte| !is_scheme_byte(*byte)).unwrap_or(value.len());
     let (word, rest) = value.split_at(end);
     let scheme = match word.len() {
         6 if word.eq_ignore_ascii_case(b"bearer") => Scheme::Bearer { exact: word == b"Bearer" },

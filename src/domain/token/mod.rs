@@ -65,12 +65,16 @@ pub fn kind_of(token: &[u8]) -> TokenKind {
 }
 
 fn is_jwt(token: &[u8]) -> bool {
-    let url_safe = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=');
-    let mut parts = 0;
-    token.split(|byte| *byte == b'.').all(|part| {
-        parts += 1;
-        part.iter().all(url_safe)
-    }) && parts == 3
+    let url_safe = |byte: u8| {
+        ((byte | 0x20).wrapping_sub(b'a') < 26)
+            | (byte.wrapping_sub(b'0') < 10)
+            | (byte == b'-')
+            | (byte == b'_')
+            | (byte == b'=')
+            | (byte == b'.')
+    };
+    token.iter().filter(|byte| **byte == b'.').count() == 2
+        && token.iter().fold(true, |all, byte| all & url_safe(*byte))
 }
 
 impl TokenFacts {
