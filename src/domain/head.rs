@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use smallvec::SmallVec;
 
+pub use super::credential::Spelling;
 use super::credential::{AuthForm, Changes};
 use super::org::{self, OrgBy};
 use super::token::TokenFacts;
@@ -197,19 +198,6 @@ impl<'h> Head<'h> {
             self.carriers.unread = Some(known);
         }
     }
-}
-
-/// How the `Authorization` value that Grafana was sent begins. Grafana compares bytes: it claims a token only behind
-/// exactly `Bearer ` (or `Basic `, user `api_key`), so the form alone does not say what it saw.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Spelling {
-    /// With exactly `Bearer ` or `Basic `, and something follows.
-    #[default]
-    Exact,
-    /// With anything else: `bearer `, `Bearer:`, `Bearer` and a tab, a quote before the scheme, no scheme at all.
-    Inexact,
-    /// There is nothing but a scheme (`Bearer`, `Basic `).
-    Empty,
 }
 
 /// What was found out about the credential of a request, without the credential.

@@ -101,7 +101,7 @@ impl Proxy {
 }
 
 fn auth_facts(judgement: &Judgement<'_>) -> AuthFacts {
-    AuthFacts { received: judgement.received, sent: judgement.sent, token: judgement.token, changes: judgement.changes, spelling: Default::default() }
+    AuthFacts { received: judgement.received, sent: judgement.sent, token: judgement.token, changes: judgement.changes, spelling: judgement.spelling }
 }
 
 /// What a stranger wrote, short enough to be told again.
