@@ -13,6 +13,9 @@ use super::origin::Origin;
 
 const CONFIG_ID: &str = "config";
 
+/// The id of the file that `check` takes without a flag.
+pub const CHECKED_FILE: &str = "checked_file";
+
 /// `--config FILE`.
 pub fn config_file() -> Arg {
     Arg::new(CONFIG_ID)
@@ -52,6 +55,11 @@ pub fn setting(key: &'static Key) -> Arg {
         .long_help(with_origin(&help, &variables, key.default))
         .action(if key.is_list() { ArgAction::Append } else { ArgAction::Set })
         .hide_short_help(key.short.is_none());
+    // The common ones stand together; the rest by group, which only the long help shows.
+    if key.short.is_none() {
+        let group = key.path.split('.').next().unwrap_or(key.path);
+        arg = arg.help_heading(format!("Options of {group}"));
+    }
     if key.short.is_some_and(|short| short != flag) {
         arg = arg.visible_alias(flag);
     }
@@ -63,9 +71,10 @@ fn with_origin(help: &str, variables: &[String], default: &str) -> StyledStr {
     format!("{help}\n[env: {}] [default: {default}]", variables.join(", ")).into()
 }
 
-/// The file that `--config` names.
+/// The file that `--config` names, or `check` was given.
 pub fn named_file(matches: &ArgMatches) -> Option<&std::path::PathBuf> {
-    matches.try_get_one(CONFIG_ID).ok().flatten()
+    let named = |id| matches.try_get_one(id).ok().flatten();
+    named(CHECKED_FILE).or_else(|| named(CONFIG_ID))
 }
 
 /// The values of all flags that were given.

@@ -120,3 +120,30 @@ reasons! {
     RedirectedToRootUrl "redirected_to_root_url" Grafana,
     EndpointRemoved "endpoint_removed" Grafana,
 }
+
+impl Reason {
+    /// What it is called.
+    pub const fn title(self) -> &'static str {
+        self.code()
+    }
+
+    /// What causes it.
+    pub const fn cause(self) -> &'static str {
+        self.code()
+    }
+
+    /// How to mend it.
+    pub const fn cure(self) -> &'static str {
+        self.code()
+    }
+
+    /// Where the reference describes it.
+    pub fn doc_url(self) -> String {
+        format!("docs/reasons.md#{}", self.code())
+    }
+
+    /// The statuses it comes with.
+    pub const fn statuses(self) -> &'static [u16] {
+        &[]
+    }
+}

@@ -44,7 +44,8 @@ pub fn print(duration: Duration) -> String {
     if milliseconds == 0 {
         return "0s".to_owned();
     }
-    let divides = UNITS.iter().find(|(name, unit)| milliseconds % unit == 0 && (*name, milliseconds) != ("m", *unit));
+    let divides =
+        UNITS.iter().find(|(name, unit)| milliseconds.is_multiple_of(*unit) && (*name, milliseconds) != ("m", *unit));
     divides.map_or_else(String::new, |(name, unit)| format!("{}{name}", milliseconds / unit))
 }
 

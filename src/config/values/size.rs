@@ -26,7 +26,7 @@ pub fn print(bytes: u64) -> String {
     if bytes == 0 {
         return "0".to_owned();
     }
-    let divides = UNITS.iter().find(|(_, unit)| bytes % unit == 0);
+    let divides = UNITS.iter().find(|(_, unit)| bytes.is_multiple_of(*unit));
     divides.map_or_else(String::new, |(name, unit)| format!("{}{name}", bytes / unit))
 }
 
