@@ -7,6 +7,7 @@ use clap::{Arg, Command, ValueHint};
 use super::output;
 use crate::config::arguments::CHECKED_FILE;
 use crate::config::effective::Effective;
+use crate::config::masking::mask_tokens;
 
 /// The arguments.
 pub fn command() -> Command {
@@ -24,6 +25,7 @@ pub fn command() -> Command {
 pub fn check(effective: &Effective) -> ExitCode {
     output::report(&effective.mistakes);
     let what = effective.file.as_ref().map_or_else(|| "configuration".to_owned(), |file| file.display().to_string());
+    let what = mask_tokens(&what);
     let (errors, warnings) = (effective.errors().count(), effective.warnings().count());
     if errors == 0 {
         let suffix = if warnings == 0 { String::new() } else { format!(", {}", counted(warnings, "warning")) };

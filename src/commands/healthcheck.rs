@@ -37,7 +37,7 @@ pub fn healthcheck(effective: &Effective) -> ExitCode {
     };
     let address = reachable(listener);
     match ask(address) {
-        Ok(status) if status.contains(" 200") => output::print(&format!("live: http://{address}/livez\n")),
+        Ok(status) if status.starts_with("200") => output::print(&format!("live: http://{address}/livez\n")),
         Ok(status) => {
             let cure = "see that the telemetry address is this proxy's, and read its log";
             output::complain(&format!("http://{address}/livez answers {status}"), cure);
@@ -85,7 +85,7 @@ fn ask(address: SocketAddr) -> std::io::Result<String> {
     let line = String::from_utf8_lossy(&line);
     let status = line.lines().next().unwrap_or_default();
     match status.strip_prefix("HTTP/1.1").or_else(|| status.strip_prefix("HTTP/1.0")) {
-        Some(rest) => Ok(rest.chars().filter(|c| !c.is_control()).collect()),
+        Some(rest) => Ok(rest.trim().chars().filter(|c| !c.is_control()).collect()),
         None => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "the answer is not HTTP")),
     }
 }
@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn the_status_line_is_read() {
-        assert_eq!(answered(b"HTTP/1.1 200 OK\r\n\r\n").unwrap(), " 200 OK");
-        assert_eq!(answered(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap(), " 503 Service Unavailable");
+        assert_eq!(answered(b"HTTP/1.1 200 OK\r\n\r\n").unwrap(), "200 OK");
+        assert_eq!(answered(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap(), "503 Service Unavailable");
         assert!(answered(b"SSH-2.0-OpenSSH\r\n").is_err());
         assert!(answered(b"").is_err());
     }

@@ -48,6 +48,9 @@ pub fn setting(key: &'static Key) -> Arg {
     if key.is_list() {
         help.push_str(" Several are separated by commas.");
     }
+    if key.short.is_some_and(|short| short != flag) {
+        help.push_str(&format!(" Also --{flag}."));
+    }
     let mut arg = Arg::new(key.path)
         .long(key.short.map_or_else(|| flag.clone(), str::to_owned))
         .value_name(key.kind.placeholder())
@@ -56,12 +59,12 @@ pub fn setting(key: &'static Key) -> Arg {
         .action(if key.is_list() { ArgAction::Append } else { ArgAction::Set })
         .hide_short_help(key.short.is_none());
     // The common ones stand together; the rest by group, which only the long help shows.
-    if key.short.is_none() {
-        let group = key.path.split('.').next().unwrap_or(key.path);
+    let group = key.path.split_once('.').filter(|_| key.short.is_none());
+    if let Some((group, _)) = group {
         arg = arg.help_heading(format!("Options of {group}"));
     }
     if key.short.is_some_and(|short| short != flag) {
-        arg = arg.visible_alias(flag);
+        arg = arg.alias(flag);
     }
     arg
 }

@@ -90,7 +90,7 @@ fn merge(file: Option<&SourceFile>, environment: &Environment, flags: (Vec<Given
         let mut found = own;
         for given in values {
             let wrong = given.apply(&mut config);
-            if wrong.is_empty() {
+            if wrong.is_empty() || wrong.len() < given.pieces.len() {
                 origins.0.insert(given.key.path, given.origin);
             }
             found.extend(wrong);
@@ -113,7 +113,7 @@ fn defaults() -> impl Iterator<Item = Given> {
 
 fn short_key(_: &str) -> Mistake {
     let flaw = Flaw::new(
-        "is shorter than 16 bytes: fingerprints could be turned back by guessing it",
+        "the key is shorter than 16 bytes: fingerprints could be turned back by guessing it",
         "set it to 32 random bytes, as openssl rand -hex 32 prints",
     );
     Mistake::warning(Origin::Environment(FINGERPRINT_KEY.to_owned()), "", flaw)

@@ -70,24 +70,28 @@ pub fn short_variable(key: &Key) -> Option<String> {
 }
 
 fn unreadable(name: &str) -> Mistake {
-    let flaw = Flaw::new("is not UTF-8 text", "set it to plain text");
+    let flaw = Flaw::new("the value is not UTF-8 text", "set it to plain text");
     Mistake::error(Origin::Environment(name.to_owned()), "", None, flaw)
 }
 
 fn unknown(name: &str) -> Flaw {
     if is_service_link(name) {
         return Flaw::new(
-            "is no setting; Kubernetes sets it for a Service whose name begins with gtp",
+            "no setting is called so; Kubernetes sets it for a Service whose name begins with gtp",
             "ignore it, or set enableServiceLinks: false in the pod",
         );
     }
+    let own = [CONFIG.to_owned(), FINGERPRINT_KEY.to_owned()];
     let known: Vec<String> =
-        keys::all().map(Key::variable).chain([CONFIG.to_owned(), FINGERPRINT_KEY.to_owned()]).collect();
-    let cure = match nearest(name, known.iter().map(String::as_str)) {
-        Some(meant) => format!("did you mean {meant}?"),
+        keys::all().map(Key::variable).chain(keys::all().filter_map(short_variable)).chain(own).collect();
+    // The prefix is the same in all, and would make all alike.
+    let bare = |name: &'_ str| name.trim_start_matches("GTP_").to_owned();
+    let names: Vec<String> = known.iter().map(|name| bare(name)).collect();
+    let cure = match nearest(&bare(name), names.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean GTP_{meant}?"),
         None => "take it out; --help lists every variable".to_owned(),
     };
-    Flaw::new("is no setting, and is ignored", cure)
+    Flaw::new("no setting is called so: it is ignored", cure)
 }
 
 /// What Kubernetes injects for each Service: `GTP_SERVICE_HOST`, `GTP_A_PORT_3001_TCP_ADDR`.
@@ -111,10 +115,7 @@ mod tests {
         let found =
             mistakes(&[("GTP_LISTN", "hunter2hunter2"), ("GTP_PORT_3001_TCP_ADDR", "10.0.0.1"), ("PATH", "/bin")]);
         assert_eq!(found.len(), 2);
-        assert!(
-            found[0].contains("warning: is no setting") && found[0].contains("did you mean GTP_LISTEN?"),
-            "{found:?}"
-        );
+        assert!(found[0].contains("warning: no setting") && found[0].contains("did you mean GTP_LISTEN?"), "{found:?}");
         assert!(found[1].contains("Kubernetes"));
         assert!(!found.concat().contains("hunter2"));
     }

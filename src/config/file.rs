@@ -32,15 +32,21 @@ impl SourceFile {
         };
         let length = std::fs::metadata(path).map(|metadata| metadata.len());
         if length.is_ok_and(|length| length > LARGEST) {
-            return Err(fail("is larger than 1MiB".to_owned(), "name the configuration file, not another one"));
+            return Err(fail(
+                "the file is larger than 1MiB".to_owned(),
+                "name the configuration file, not another one",
+            ));
         }
         let bytes = std::fs::read(path).map_err(|error| {
-            fail(format!("cannot be read: {error}"), "check the path of --config or GTP_CONFIG, and who may read it")
+            fail(
+                format!("the file cannot be read: {error}"),
+                "check the path of --config or GTP_CONFIG, and who may read it",
+            )
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let line =
                 1 + error.as_bytes().iter().take(error.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count();
-            fail(format!("is not UTF-8 text: see line {line}"), "save the file as UTF-8")
+            fail(format!("the file is not UTF-8 text: see line {line}"), "save the file as UTF-8")
         })?;
         Ok(Self { name, text })
     }
@@ -74,7 +80,7 @@ impl Walk {
             // `limits.per_token.rate: 5/s` on one line is a key of that very name to YAML.
             if entry.key.contains('.') {
                 let flaw = unknown(prefix, &entry.key);
-                self.mistake(entry.at, &path, None, flaw);
+                self.mistake(entry.at, prefix, Some(entry.key.clone()), flaw);
             } else if let Some(key) = keys::find(&path) {
                 self.value(key, entry);
             } else if let Some(later) = later::find(&path) {
@@ -84,7 +90,7 @@ impl Walk {
                 self.group(&path, entry);
             } else {
                 let flaw = unknown(prefix, &entry.key);
-                self.mistake(entry.at, &path, None, flaw);
+                self.mistake(entry.at, prefix, Some(entry.key.clone()), flaw);
             }
         }
     }
@@ -232,7 +238,8 @@ fn unknown(prefix: &str, written: &str) -> Flaw {
     let siblings: Vec<_> = children(prefix).collect();
     let full = join(prefix, written);
     let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
-    let found = nearest(written, siblings.iter().copied()).map(|name| join(prefix, name));
+    let found = known_paths().find(|path| *path == full).map(str::to_owned);
+    let found = found.or_else(|| nearest(written, siblings.iter().copied()).map(|name| join(prefix, name)));
     // The same word at another depth: `rate` at the top, `max_head` in `limits`.
     let found = found.or_else(|| known_paths().find(|path| last(path) == written).map(str::to_owned));
     let found = found.or_else(|| nearest(&full, known_paths()).map(str::to_owned));
@@ -242,7 +249,10 @@ fn unknown(prefix: &str, written: &str) -> Flaw {
             .map(str::to_owned)
     });
     let cure = match found {
-        Some(path) => format!("did you mean {path}? Written as {}", nested(&path)),
+        Some(path) if path.rsplit_once('.').map_or("", |(group, _)| group) == prefix => {
+            format!("did you mean {path}?")
+        }
+        Some(path) => format!("did you mean {path}? It is written as {}", nested(&path)),
         None if siblings.is_empty() => "take it out".to_owned(),
         None => format!("take it out; known here: {}", siblings.join(", ")),
     };

@@ -1,7 +1,7 @@
 //! A value as one source gave it, before it is checked.
 
 use super::keys::Key;
-use super::mistake::Mistake;
+use super::mistake::{Flaw, Mistake};
 use super::origin::Origin;
 use super::{Config, keys::Field};
 
@@ -36,26 +36,29 @@ impl Given {
         Self { key, origin: origin.clone(), pieces }
     }
 
-    /// Checks every piece, and puts the value into `config` if all are right.
+    /// Puts what is right into `config`, and tells what is not. Of a list the right items are taken all the same, so
+    /// that their clashes with other keys are found in the same run.
     pub fn apply(&self, config: &mut Config) -> Vec<Mistake> {
-        let mut mistakes: Vec<Mistake> = self.pieces.iter().filter_map(|piece| self.check(piece)).collect();
-        if !mistakes.is_empty() {
-            return mistakes;
+        let (wrong, right): (Vec<_>, Vec<_>) =
+            self.pieces.iter().map(|piece| (piece, self.check(piece))).partition(|(_, wrong)| wrong.is_some());
+        let mut mistakes: Vec<Mistake> = wrong.into_iter().filter_map(|(_, wrong)| wrong).collect();
+        match self.key.field {
+            Field::Many { clear, .. } if mistakes.is_empty() || !right.is_empty() => clear(config),
+            _ => {}
         }
-        if let Field::Many { clear, .. } = self.key.field {
-            clear(config);
-        }
-        for piece in &self.pieces {
+        for (piece, _) in right {
             let text = self.canonical(&piece.text);
             let entered = match self.key.field {
                 Field::One { set, .. } => set(config, text),
                 Field::Many { add, .. } => add(config, text),
             };
-            if let Err(flaw) = entered {
-                mistakes.push(Mistake::error(piece.origin.clone(), self.key.path, Some(piece.text.clone()), flaw));
-            }
+            mistakes.extend(entered.err().map(|flaw| self.mistake(piece, flaw)));
         }
         mistakes
+    }
+
+    fn mistake(&self, piece: &Piece, flaw: Flaw) -> Mistake {
+        Mistake::error(piece.origin.clone(), self.key.path, Some(piece.text.clone()), flaw)
     }
 
     fn check(&self, piece: &Piece) -> Option<Mistake> {
@@ -67,7 +70,7 @@ impl Given {
         if let Some(word) = self.key.absent {
             flaw.cure.push_str(&format!(", or {word}"));
         }
-        Some(Mistake::error(piece.origin.clone(), self.key.path, Some(piece.text.clone()), flaw))
+        Some(self.mistake(piece, flaw))
     }
 
     fn canonical<'t>(&self, text: &'t str) -> &'t str {

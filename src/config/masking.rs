@@ -8,13 +8,25 @@ const SUSPICIOUS: usize = 20;
 /// Replaces what looks like a token, a password in a URL or the value of an `Authorization` header by `…`. What shows
 /// no sign of a secret comes back as it was.
 pub fn mask(text: &str) -> Cow<'_, str> {
+    match without_userinfo(text) {
+        Some(text) => Cow::Owned(mask_runs(&text, true).into_owned()),
+        None => mask_runs(text, true),
+    }
+}
+
+/// As [`mask`], for values that have been checked: only what is a token for certain, for a long name must stay whole.
+pub fn mask_tokens(text: &str) -> Cow<'_, str> {
+    mask_runs(text, false)
+}
+
+fn mask_runs(text: &str, suspicious: bool) -> Cow<'_, str> {
     let mut masked = String::new();
     let mut rest = text;
     let mut found = false;
     while !rest.is_empty() {
         let (before, run, after) = next_run(rest);
         masked.push_str(before);
-        match secret_prefix(run, after, &masked) {
+        match secret_prefix(run, &masked, suspicious) {
             Some(kept) => {
                 masked.push_str(kept);
                 masked.push('…');
@@ -41,21 +53,18 @@ const fn is_token_character(character: char) -> bool {
 }
 
 /// What may be shown of a run, where it is a secret.
-fn secret_prefix<'r>(run: &'r str, after: &str, before: &str) -> Option<&'r str> {
+fn secret_prefix<'r>(run: &'r str, before: &str, suspicious: bool) -> Option<&'r str> {
     for prefix in ["glsa_", "glc_", "eyJ"] {
         if let Some(start) = run.find(prefix) {
             return run.get(..start + prefix.len());
         }
     }
+    // The parts of a JWT, and the rest of a token that a dash has cut in two.
+    let is_tail = before.ends_with("….") || before.ends_with("…-");
     let is_mixed = run.bytes().any(|b| b.is_ascii_digit()) && run.bytes().any(|b| b.is_ascii_alphabetic());
     let is_long = run.len() >= SUSPICIOUS && is_mixed;
     let is_credential = is_after_scheme(before) && run.len() >= 8;
-    // `user:password@host`: both halves, for either may be the token. A password may hold other characters than a run
-    // does: whatever stands between `//` and `@` goes.
-    let is_userinfo = !run.is_empty() && in_authority(before) && userinfo_follows(after);
-    // The parts of a JWT, and the rest of a token that a dash has cut in two.
-    let is_tail = before.ends_with("….") || before.ends_with("…-");
-    (is_long || is_credential || is_userinfo || is_tail).then_some("")
+    (is_tail || (suspicious && (is_long || is_credential))).then_some("")
 }
 
 fn is_after_scheme(before: &str) -> bool {
@@ -63,13 +72,26 @@ fn is_after_scheme(before: &str) -> bool {
     ["bearer", "basic", "apikey", "api-key"].iter().any(|scheme| before.ends_with(scheme))
 }
 
-fn in_authority(before: &str) -> bool {
-    before.rsplit_once("//").is_some_and(|(_, authority)| !authority.contains(['/', '?', '#', '@', ' ']))
-}
-
-fn userinfo_follows(after: &str) -> bool {
-    let end = after.find(['/', '?', '#', ' ']).unwrap_or(after.len());
-    after.get(..end).is_some_and(|authority| authority.contains('@'))
+/// Takes `user:password@` out of every word: all up to the last `@`, for a password may hold any sign.
+fn without_userinfo(text: &str) -> Option<String> {
+    if !text.contains('@') {
+        return None;
+    }
+    let is_border = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
+    let mut masked = String::new();
+    for word in text.split_inclusive(is_border) {
+        let start = word.find("//").map_or(0, |start| start + 2);
+        let (scheme, rest) = word.split_at(start);
+        match rest.rsplit_once('@') {
+            Some((userinfo, host)) if start > 0 || userinfo.contains(':') => {
+                masked.push_str(scheme);
+                masked.push_str("…@");
+                masked.push_str(host);
+            }
+            _ => masked.push_str(word),
+        }
+    }
+    Some(masked)
 }
 
 #[cfg(test)]
@@ -84,7 +106,9 @@ mod tests {
             ("glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a", "glsa_…"),
             ("\"glc_eyJvIjoiMSJ9\"", "\"glc_…\""),
             ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "eyJ….eyJ….…"),
-            ("http://admin:hunter2@grafana:3000", "http://…:…@grafana:3000"),
+            ("http://admin:hunter2@grafana:3000", "http://…@grafana:3000"),
+            ("write `http://admin:hunt/er@2@grafana`", "write `http://…@grafana`"),
+            ("admin:hunter2@grafana:3000", "…@grafana:3000"),
             ("http://s3cr3t@grafana", "http://…@grafana"),
             ("Bearer abcdefgh1", "Bearer …"),
             ("key 0123456789abcdef0123456789abcdef end", "key … end"),

@@ -8,7 +8,7 @@ use super::origin::Origin;
 /// Why one value cannot be taken, told by the parser that looked at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
-    /// What is wrong, as the end of a sentence that begins with the text: `is not a rate`.
+    /// What is wrong, as the end of a sentence that begins with the text or the key: `is not a rate`.
     pub why: String,
     /// What to write instead.
     pub cure: String,
@@ -76,7 +76,7 @@ impl Mistake {
         let mut summary = String::new();
         if !self.key.is_empty() {
             summary.push_str(&mask(&self.key));
-            summary.push_str(": ");
+            summary.push_str(if self.text.is_some() { ": " } else { " " });
         }
         if let Some(text) = &self.text {
             summary.push('`');

@@ -1,8 +1,8 @@
 //! The only reader of arguments, environment and files: load, validate, error.
 //!
-//! [`keys`] is the one table. [`file`], [`environment`] and [`arguments`] read the three sources into [`given`] values;
+//! [`keys`] is the one table. [`mod@file`], [`environment`] and [`arguments`] read the three sources into [`given`] values;
 //! [`effective`] lays them over each other and collects every [`mistake`]; [`coherence`] finds what no key can know
-//! alone. [`print`], [`schema`] and [`reference`] write the table down for people and editors.
+//! alone. [`mod@print`], [`schema`] and [`mod@reference`] write the table down for people and editors.
 
 pub mod arguments;
 pub mod coherence;

@@ -23,8 +23,11 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).flat_map(char::to_lowercase).take(80).collect()
 }
 
+/// One name that begins with the other is close, however long the rest: `pinned` and `pin`, `timeout` and `time`.
 fn similarity(written: &str, candidate: &str) -> f64 {
-    strsim::normalized_damerau_levenshtein(written, candidate)
+    let (shorter, longer) = if written.len() < candidate.len() { (written, candidate) } else { (candidate, written) };
+    let by_start = if shorter.len() >= 3 && longer.starts_with(shorter) { 0.65 } else { 0.0 };
+    strsim::normalized_damerau_levenshtein(written, candidate).max(by_start)
 }
 
 #[cfg(test)]
@@ -39,6 +42,7 @@ mod tests {
             ("UPSTREAM", Some("upstream")),
             ("maxHead", Some("max_head")),
             ("per-token", Some("per_token")),
+            ("upstreams_of_mine", Some("upstream")),
             ("zebra", None),
             ("", None),
         ] {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::masking::mask_tokens;
+
 /// Who set a value, the strongest last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -28,8 +30,9 @@ impl Origin {
     pub fn place(&self) -> String {
         match self {
             Self::Default => "default".to_owned(),
-            Self::File { name, line: 0, .. } => name.to_string(),
-            Self::File { name, line, column } => format!("{name}:{line}:{column}"),
+            // Somebody may have given a token where a file was asked for.
+            Self::File { name, line: 0, .. } => mask_tokens(name).into_owned(),
+            Self::File { name, line, column } => format!("{}:{line}:{column}", mask_tokens(name)),
             Self::Environment(name) | Self::Flag(name) => name.clone(),
         }
     }

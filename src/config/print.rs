@@ -2,7 +2,7 @@
 
 use super::effective::{Effective, Shown, show};
 use super::keys;
-use super::masking::mask;
+use super::masking::mask_tokens;
 
 /// Prints every key; with `origin`, who set it, as a comment. Secrets never.
 pub fn print(effective: &Effective, origin: bool) -> String {
@@ -43,7 +43,7 @@ pub fn print(effective: &Effective, origin: bool) -> String {
 
 /// A scalar in plain style where YAML cannot mistake it, else in double quotes, whose escapes are JSON's.
 fn scalar(text: &str) -> String {
-    let text = mask(text);
+    let text = mask_tokens(text);
     let first_is_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
     let all_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | ':' | '-' | '%'));
     if first_is_plain && all_plain && !text.ends_with(':') {

@@ -47,7 +47,7 @@ const MOST_NODES: usize = 20_000;
 
 /// Reads one document. Returns what could be read, and every mistake of the notation.
 pub fn parse(name: &Arc<str>, text: &str) -> (Option<Node>, Vec<Mistake>) {
-    let mut reader = Reader { name, anchors: HashMap::new(), nodes: 0, mistakes: Vec::new(), text };
+    let mut reader = Reader { name, anchors: HashMap::new(), nodes: 0, path: Vec::new(), mistakes: Vec::new(), text };
     let options = granit_parser::options! { emit_comments: false, flow_nesting_limit: 32, block_nesting_limit: 32 };
     let mut events = Parser::new_from_str_with_options(text, options);
     let root = match reader.document(&mut events) {
@@ -82,6 +82,8 @@ struct Reader<'t> {
     text: &'t str,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    /// The keys around the node that is read.
+    path: Vec<String>,
     mistakes: Vec<Mistake>,
 }
 
@@ -168,7 +170,12 @@ impl<'t> Reader<'t> {
             }
             let key = self.node(event, at, events)?;
             let Some((event, value_at)) = next(events)? else { break };
+            self.path.push(match &key.content {
+                Content::Text(text) => text.clone(),
+                _ => String::new(),
+            });
             let value = self.node(event, value_at, events)?;
+            self.path.pop();
             match key.content {
                 Content::Text(key) if key == "<<" => merged.push(value),
                 Content::Text(key) => self.enter(&mut entries, Entry { key, at, value }),
@@ -190,7 +197,8 @@ impl<'t> Reader<'t> {
                 format!("is written twice: first in line {}", first.at.0),
                 "keep one of the two, and move what belongs together under it",
             );
-            self.mistake(entry.at, &entry.key, None, flaw);
+            let path: Vec<&str> = self.path.iter().chain([&entry.key]).map(String::as_str).collect();
+            self.mistake(entry.at, &path.join("."), None, flaw);
             return;
         }
         entries.push(entry);
@@ -295,8 +303,11 @@ mod tests {
 
     #[test]
     fn keys_written_twice_are_mistakes() {
-        let (_, mistakes) = read("a: 1\nb: 2\na: 3\n");
-        assert_eq!(mistakes, ["f:3:1 a: is written twice: first in line 1"]);
+        let (_, mistakes) = read("a: 1\nb: { c: 2, c: 3 }\na: 3\n");
+        assert_eq!(
+            mistakes,
+            ["f:2:12 b.c is written twice: first in line 2", "f:3:1 a is written twice: first in line 1"]
+        );
     }
 
     #[test]

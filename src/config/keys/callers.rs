@@ -45,7 +45,7 @@ pub(super) const CREDENTIAL_KEYS: &[Key] = &[
         kind: Kind::Integer { least: 1, most: i32::MAX as u64 },
         absent: Some("null"),
         default: "null",
-        help: "X-Grafana-Org-Id to send; under org.mode fill, where the client sent none.",
+        help: "Organisation (X-Grafana-Org-Id) to send where the client named none.",
         short: Some("org"),
         field: Field::One {
             set: |config, text| {

@@ -22,10 +22,12 @@ pub fn parse(text: &str) -> Result<http::Uri, Flaw> {
     let scheme = scheme.to_ascii_lowercase();
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    if let Some((_, host)) = authority.rsplit_once('@') {
+    // A password may hold any sign, a slash too: what stands before the last `@` is never shown.
+    if let Some((_, host)) = rest.rsplit_once('@') {
+        let host = host.split(['/', '?', '#']).next().unwrap_or_default();
         return Err(Flaw::new(
             "holds a user or a password, which would replace the credential of every caller",
-            format!("write {scheme}://{host}: each request brings its own credential"),
+            format!("write http://{host}: each request brings its own credential"),
         ));
     }
     if scheme == "https" {
@@ -86,6 +88,7 @@ mod tests {
             ("https://grafana", "write http://grafana and"),
             ("http://grafana:3000/sub", "serve_from_sub_path"),
             ("http://admin:secret@grafana:3000", "write http://grafana:3000:"),
+            ("http://admin:sec/ret@grafana:3000/x", "write http://grafana:3000:"),
             ("ftp://grafana", "write http://grafana"),
             ("http://", "write http://, a host"),
             ("http://:3000", "write http://, a host"),
