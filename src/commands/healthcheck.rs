@@ -9,6 +9,8 @@ use clap::Command;
 
 use super::output;
 use crate::config::effective::Effective;
+use crate::config::mistake::Mistake;
+use crate::config::origin::Origin;
 use crate::config::{arguments, keys};
 
 /// For connecting, and again for the answer.
@@ -24,9 +26,12 @@ pub fn command() -> Command {
 
 /// 0 where `/livez` answers 200, else 1 and why.
 pub fn healthcheck(effective: &Effective) -> ExitCode {
-    // Other mistakes do not matter: the running proxy may have started from an earlier state of the file.
+    // Other mistakes do not matter: the running proxy may have started from an earlier state of the file. A file that
+    // cannot be read at all matters where it should have named the listener.
+    let asks_file = !matches!(effective.origins.of("telemetry"), Origin::Flag(_) | Origin::Environment(_));
+    let unreadable = |mistake: &Mistake| asks_file && mistake.key.is_empty() && mistake.text.is_none();
     let fatal: Vec<_> =
-        effective.errors().filter(|mistake| mistake.key == "telemetry" || mistake.key.is_empty()).cloned().collect();
+        effective.errors().filter(|mistake| mistake.key == "telemetry" || unreadable(mistake)).cloned().collect();
     if !fatal.is_empty() {
         output::report(&fatal);
         return ExitCode::FAILURE;

@@ -7,8 +7,8 @@ use super::given::{Given, Piece};
 use super::keys::{self, Key};
 use super::later::{self, Asks};
 use super::mistake::{Flaw, Mistake};
-use super::nearest::nearest;
 use super::origin::Origin;
+use super::suggestion::{children, is_group, join, unknown};
 use super::yaml::{self, Content, Entry, Node};
 
 /// A file larger than this is not a configuration.
@@ -193,34 +193,6 @@ pub fn judge_later(key: &later::LaterKey, text: &str, origin: Origin) -> Option<
     }
 }
 
-fn join(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
-}
-
-fn known_paths() -> impl Iterator<Item = &'static str> {
-    keys::all().map(|key| key.path).chain(later::LATER.iter().map(|key| key.path))
-}
-
-/// The part of a known path below `prefix`, up to the next dot.
-fn child<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
-    let rest = if prefix.is_empty() { path } else { path.strip_prefix(prefix)?.strip_prefix('.')? };
-    rest.split('.').next()
-}
-
-fn children(prefix: &str) -> impl Iterator<Item = &'static str> {
-    let mut seen = Vec::new();
-    for name in keys::all().filter_map(|key| child(prefix, key.path)) {
-        if !seen.contains(&name) {
-            seen.push(name);
-        }
-    }
-    seen.into_iter()
-}
-
-fn is_group(path: &str) -> bool {
-    known_paths().any(|known| child(path, known).is_some())
-}
-
 fn default_of(key: &Key) -> String {
     if key.is_list() { format!("[{}]", key.default) } else { key.default.to_owned() }
 }
@@ -233,38 +205,6 @@ fn example_of(key: &Key) -> &'static str {
     }
 }
 
-/// Finds what an unknown key was meant to be: a neighbour, the same name elsewhere, or a whole path.
-fn unknown(prefix: &str, written: &str) -> Flaw {
-    let siblings: Vec<_> = children(prefix).collect();
-    let full = join(prefix, written);
-    let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
-    let found = known_paths().find(|path| *path == full).map(str::to_owned);
-    let found = found.or_else(|| nearest(written, siblings.iter().copied()).map(|name| join(prefix, name)));
-    // The same word at another depth: `rate` at the top, `max_head` in `limits`.
-    let found = found.or_else(|| known_paths().find(|path| last(path) == written).map(str::to_owned));
-    let found = found.or_else(|| nearest(&full, known_paths()).map(str::to_owned));
-    let found = found.or_else(|| {
-        nearest(written, known_paths().map(last))
-            .and_then(|name| known_paths().find(|path| last(path) == name))
-            .map(str::to_owned)
-    });
-    let cure = match found {
-        Some(path) if path.rsplit_once('.').map_or("", |(group, _)| group) == prefix => {
-            format!("did you mean {path}?")
-        }
-        Some(path) => format!("did you mean {path}? It is written as {}", nested(&path)),
-        None if siblings.is_empty() => "take it out".to_owned(),
-        None => format!("take it out; known here: {}", siblings.join(", ")),
-    };
-    Flaw::new("is not a known key", cure)
-}
-
-/// A dotted path as it is nested in a file: `limits: { per_token: { rate: … } }`.
-fn nested(path: &str) -> String {
-    let depth = path.matches('.').count();
-    format!("{}: …{}", path.replace('.', ": { "), " }".repeat(depth))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,22 +213,6 @@ mod tests {
         let (_, mistakes) = values(&SourceFile { name: "f".into(), text: text.to_owned() });
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
         mistakes[0].cure()
-    }
-
-    #[test]
-    fn unknown_keys_are_told_the_nearest() {
-        for (text, meant) in [
-            ("lisen: 0.0.0.0:1", "did you mean listen?"),
-            ("rate: 5/s", "did you mean limits.per_token.rate?"),
-            ("limits: { max_head: 5 }", "did you mean http.max_head?"),
-            ("limits.per_token.rate: 5/s", "limits: { per_token: { rate: … } }"),
-            ("upstream: { uri: x }", "did you mean upstream.url?"),
-            ("max_hed: 32KiB", "did you mean http.max_head?"),
-            ("log: { lvl: info }", "did you mean log.level?"),
-        ] {
-            assert!(cure_of(text).contains(meant), "{text}: {}", cure_of(text));
-        }
-        assert!(cure_of("log: { zebra: info }").contains("known here: format, level, requests"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod origin;
 pub mod print;
 pub mod reference;
 pub mod schema;
+pub mod suggestion;
 pub mod values;
 pub mod yaml;
 
