@@ -122,6 +122,15 @@ fn the_schema_is_golden() {
 }
 
 #[test]
+fn flags_of_later_versions_are_known_as_such() {
+    for arguments in [&["--admin", "127.0.0.1:1"][..], &["run", "--http-h2c", "on"], &["check", "--tls", "x"]] {
+        let text = shown(arguments, &[]);
+        assert!(text.starts_with("exit code 2") && text.contains("not in this version yet"), "{text}");
+    }
+    assert!(shown(&["check", "--http-h2c", "off"], &[]).starts_with("exit code 0"));
+}
+
+#[test]
 fn explain_knows_every_reason_and_suggests_for_others() {
     for reason in grafana_token_proxy::domain::reason::Reason::ALL {
         let text = shown(&["explain", reason.code()], &[]);
@@ -192,6 +201,7 @@ fn completions_and_the_manual_page_are_made_from_the_same_line() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = shown(&["completions", shell], &[]);
         assert!(text.starts_with("exit code 0") && text.contains("limits-per-client-rate"), "{shell}");
+        assert!(!text.contains("clients-proxy-protocol"), "{shell} offers what this version does not have");
     }
     assert!(shown(&["completions", "csh"], &[]).starts_with("exit code 2"));
     let page = shown(&["man"], &[]);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::config::environment::forbids_colour;
 use crate::config::masking::mask;
 use crate::config::mistake::{Mistake, Severity};
 
@@ -50,12 +51,12 @@ pub struct Paint(bool);
 impl Paint {
     /// For standard error.
     pub fn of_stderr() -> Self {
-        Self(wants_colour(io::stderr().is_terminal()))
+        Self(io::stderr().is_terminal() && !forbids_colour())
     }
 
     /// For standard output.
     pub fn of_stdout() -> Self {
-        Self(wants_colour(io::stdout().is_terminal()))
+        Self(io::stdout().is_terminal() && !forbids_colour())
     }
 
     /// Bold text.
@@ -74,9 +75,4 @@ impl Paint {
     fn with(&self, style: Style, text: &str) -> String {
         if self.0 { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
-}
-
-/// <https://no-color.org>: present and not empty means no.
-fn wants_colour(is_terminal: bool) -> bool {
-    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -30,10 +30,13 @@ pub fn config_file() -> Arg {
 
 /// A flag for each key.
 pub fn settings() -> impl Iterator<Item = Arg> {
-    keys::all().map(setting).chain(later::LATER.iter().map(|key| {
-        // Known, so that the answer is "in a later version" and not "unexpected argument".
-        Arg::new(key.path).long(keys::flag_of(key.path)).hide(true)
-    }))
+    keys::all().map(setting)
+}
+
+/// A flag for each key of a later version, so that the answer is "not in this version yet" and not "unexpected
+/// argument".
+pub fn later_settings() -> impl Iterator<Item = Arg> {
+    later::LATER.iter().map(|key| Arg::new(key.path).long(keys::flag_of(key.path)).hide(true))
 }
 
 /// The flag of one key: by its short name first, where it has one.

@@ -64,6 +64,11 @@ impl Environment {
     }
 }
 
+/// Whether the operator wants no colours. <https://no-color.org>: present and not empty means so.
+pub fn forbids_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 /// `GTP_UPSTREAM`, `GTP_ORG`, `GTP_RATE`, `GTP_BURST`: the flags of the same short names are what people know.
 pub fn short_variable(key: &Key) -> Option<String> {
     key.short.map(|short| keys::variable_of(&short.replace('-', "_"))).filter(|short| *short != key.variable())

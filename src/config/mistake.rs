@@ -84,12 +84,12 @@ impl Mistake {
             summary.push_str("` ");
         }
         summary.push_str(&mask(&self.flaw.why));
-        summary
+        summary.chars().flat_map(visible).collect()
     }
 
     /// How to mend it, on one line.
     pub fn cure(&self) -> String {
-        mask(&self.flaw.cure).into_owned()
+        mask(&self.flaw.cure).chars().flat_map(visible).collect()
     }
 }
 
@@ -99,24 +99,29 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Cuts a text to what fits a line of a terminal, with control characters spelt out: a file may hold escape sequences.
+/// Cuts a text to what fits a line of a terminal.
 fn one_line(text: &str) -> String {
     const LONGEST: usize = 60;
-    let mut line: String = text.chars().take(LONGEST).flat_map(visible).collect();
+    let mut line: String = text.chars().take(LONGEST).collect();
     if text.chars().nth(LONGEST).is_some() {
         // A cut token must not escape its mask: what is cut is masked as a whole first.
-        line = mask(text).chars().take(LONGEST).flat_map(visible).collect();
+        line = mask(text).chars().take(LONGEST).collect();
         line.push('…');
     }
     line
 }
 
-fn visible(character: char) -> Vec<char> {
-    if character.is_control() { character.escape_default().collect() } else { vec![character] }
+/// A file may hold escape sequences, which would write what they like on the terminal of whoever checks it.
+fn visible(character: char) -> impl Iterator<Item = char> {
+    let is_hidden = character.is_control() || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}');
+    let escaped = is_hidden.then(|| character.escape_default()).into_iter().flatten();
+    escaped.chain((!is_hidden).then_some(character))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -139,6 +144,17 @@ mod tests {
             assert!(!printed.contains('\u{1b}'), "{printed}");
             assert!(!printed.contains("yscW25im"), "{printed}");
             assert!(!printed.contains("ysc"), "{printed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_moves_the_cursor(text in "(\u{1b}\\[2J|\u{202e}|.){0,70}") {
+            let flaw = Flaw::new(format!("{text} is wrong"), format!("write /{text}"));
+            let mistake = Mistake::error(Origin::Default, text.clone(), Some(text), flaw);
+            let printed = mistake.summary() + &mistake.cure();
+            let moves = printed.chars().any(|c| c.is_control() || c == '\u{202e}');
+            prop_assert!(!moves, "{}", printed.escape_debug());
         }
     }
 }
