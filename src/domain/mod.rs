@@ -2,10 +2,9 @@
 
 pub mod token;
 pub mod credential;
-pub mod org;
 pub mod path_rule;
+pub mod org;
 pub mod request_id;
-pub mod forwarded;
 pub mod client;
 pub mod limit;
 pub mod head;

@@ -214,30 +214,3 @@ mod tests {
         assert!(url.ends_with("/docs/reasons.md#token-expired"), "{url}");
     }
 }
-
-impl Reason {
-    /// What it is called.
-    pub const fn title(self) -> &'static str {
-        self.code()
-    }
-
-    /// What causes it.
-    pub const fn cause(self) -> &'static str {
-        self.code()
-    }
-
-    /// How to mend it.
-    pub const fn cure(self) -> &'static str {
-        self.code()
-    }
-
-    /// Where the reference describes it.
-    pub fn doc_url(self) -> String {
-        format!("docs/reasons.md#{}", self.code())
-    }
-
-    /// The statuses it comes with.
-    pub const fn statuses(self) -> &'static [u16] {
-        &[]
-    }
-}

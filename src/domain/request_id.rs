@@ -1,9 +1,49 @@
-//! stub
-/// stub
-pub fn is_sane(_v: &[u8]) -> bool {
-    false
+//! Ids of requests: the client's, if sane, else 32 hex digits of ours.
+
+/// Characters of an id at most.
+const MAX: usize = 128;
+
+/// How a token begins, or its base64. An id like that would carry a secret into every log on its way.
+const SECRETS: [&[u8]; 4] = [b"glsa_", b"glc_", b"eyJ", b"Z2xzYV"];
+
+/// Whether a client's id may be used: 1–128 of `[A-Za-z0-9._:/+=-]`, and no token.
+pub fn is_sane(id: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:/+=-".contains(byte);
+    (1..=MAX).contains(&id.len())
+        && id.iter().all(allowed)
+        && !SECRETS.iter().any(|mark| memchr::memmem::find(id, mark).is_some())
 }
-/// stub
-pub fn format(_v: u128) -> [u8; 32] {
-    [b'0'; 32]
+
+/// `number` as 32 hex digits.
+pub fn format(number: u128) -> [u8; 32] {
+    let mut digits = [b'0'; 32];
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        let nibble = (rest & 15) as u8;
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        rest >>= 4;
+    }
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_short_plain_ids_are_sane() {
+        for id in ["a", "4bf92f35-77b3", "Root=1-67891233-abcdef012345678912345678", "a/b:c+d_e.f"] {
+            assert!(is_sane(id.as_bytes()), "{id}");
+        }
+        let long = "x".repeat(129);
+        for id in ["", "a b", "a\"b", "a\n", "ä", "{}", &long, "glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a", "eyJrIjoiT0tT"] {
+            assert!(!is_sane(id.as_bytes()), "{id}");
+        }
+    }
+
+    #[test]
+    fn ours_are_sane() {
+        assert_eq!(&format(0xab), b"000000000000000000000000000000ab");
+        assert!(is_sane(&format(u128::MAX)));
+    }
 }

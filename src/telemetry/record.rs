@@ -93,7 +93,7 @@ impl Refusal {
         line.put("detail", text(&self.detail));
         line.put("hint", text(&self.hint));
         line.put("doc", Field::Text(self.reason.doc_url()));
-        line.put("request_id", text(&self.request_id));
+        line.put("request_id", Field::Text(self.request_id.clone()));
         line.put_some("trace_id", self.trace_id.clone().map(Field::Text));
         if !facts.unread {
             put_request(&mut line, facts);
@@ -152,7 +152,7 @@ impl ServedLine<'_> {
     pub(super) fn line(&self) -> Line {
         let mut line = Line::new(SystemTime::now(), Level::Info, "request_served");
         line.put("status", Field::Integer(self.status.as_u16().into()));
-        line.put("request_id", header(self.request_id));
+        line.put("request_id", Field::Text(self.request_id.to_str().unwrap_or_default().to_owned()));
         line.put_some("trace_id", self.facts.trace_id().map(|id| Field::Text(id.to_owned())));
         put_request(&mut line, self.facts);
         line.put("client", Field::Text(self.client.to_string()));
