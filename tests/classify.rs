@@ -140,7 +140,13 @@ fn facts(request: &Value) -> RequestFacts {
 /// Reads the first `Authorization` line as Grafana does.
 fn auth(values: &[&[u8]]) -> AuthFacts {
     let found = judge(values, &[], Repair::Off);
-    AuthFacts { received: found.received, sent: found.sent, spelling: found.spelling, token: found.token, changes: found.changes }
+    AuthFacts {
+        received: found.received,
+        sent: found.sent,
+        spelling: found.spelling,
+        token: found.token,
+        changes: found.changes,
+    }
 }
 
 #[test]

@@ -51,20 +51,31 @@ pub(super) fn start_log(
 
 fn serve(config: &Config, log: Log) -> Result<ExitCode, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let _inside = runtime.enter();
-    let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (terminate, interrupt) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
     let mut app = App::start(config, log)?;
     let telemetry = app.telemetry.take();
     let addresses: Vec<String> = app.listening.iter().map(ToString::to_string).collect();
     let told = telemetry.as_ref().map_or_else(|| "off".to_owned(), |(_, address)| address.to_string());
     let upstream = config.upstream.url.to_string();
-    tracing::info!(event = "listening", data = addresses.join(","), telemetry = told, upstream, version = env!("CARGO_PKG_VERSION"));
-    runtime.block_on(async move {
+    tracing::info!(
+        event = "listening",
+        data = addresses.join(","),
+        telemetry = told,
+        upstream,
+        version = env!("CARGO_PKG_VERSION")
+    );
+    let code = runtime.block_on(async move {
         if let Some((listener, _)) = telemetry {
             tokio::spawn(app.health().serve(TcpListener::from_std(listener)?));
         }
         Ok(until_told(app, terminate, interrupt).await)
-    })
+    });
+    // Told twice, nothing is waited for: not the workers either.
+    runtime.shutdown_background();
+    code
 }
 
 /// Waits for a signal, then drains; a second one ends at once.

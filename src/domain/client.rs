@@ -68,7 +68,10 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()], ..Settings::default() }
+        Settings {
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
+            ..Settings::default()
+        }
     }
 
     fn client(peer: &str, lines: &[&str]) -> String {

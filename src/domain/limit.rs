@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_wait_is_rounded_up_and_never_nothing() {
-        let refused = |wait| Decision { policy: Policy::Token, admitted: false, remaining: 0, next: wait, retry_after: wait };
+        let refused =
+            |wait| Decision { policy: Policy::Token, admitted: false, remaining: 0, next: wait, retry_after: wait };
         assert_eq!(refused(Duration::from_nanos(1)).retry_after_seconds(), 1);
         assert_eq!(refused(Duration::from_millis(1001)).retry_after_seconds(), 2);
         assert_eq!(refused(Duration::ZERO).retry_after_seconds(), 1);

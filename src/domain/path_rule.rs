@@ -57,12 +57,28 @@ mod tests {
     fn rules_match_bytes_and_no_disguise() {
         let rules = PathRules::new(&["/api/health".into(), "/public/".into()]);
         let matches = |target: &str| rules.matches(&target.parse().unwrap());
-        for target in ["/api/health", "/api/health?x=/../y", "/public/", "/public/a/b.js", "/public/a%20b", "/public/a/"] {
+        for target in
+            ["/api/health", "/api/health?x=/../y", "/public/", "/public/a/b.js", "/public/a%20b", "/public/a/"]
+        {
             assert!(matches(target), "{target}");
         }
         for target in [
-            "/", "/api/health/", "/api/healthy", "/public", "/API/health", "/public/../api", "/public/./x", "/public/..", "/public//x",
-            "//public/x", "/public/%2e%2e/api", "/public/%2Fx", "/public/%5cx", "/public/\\x", "/public/;x", "/public/a%2E",
+            "/",
+            "/api/health/",
+            "/api/healthy",
+            "/public",
+            "/API/health",
+            "/public/../api",
+            "/public/./x",
+            "/public/..",
+            "/public//x",
+            "//public/x",
+            "/public/%2e%2e/api",
+            "/public/%2Fx",
+            "/public/%5cx",
+            "/public/\\x",
+            "/public/;x",
+            "/public/a%2E",
         ] {
             assert!(!matches(target), "{target}");
         }

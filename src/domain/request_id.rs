@@ -1,5 +1,9 @@
 //! Ids of requests: the client's, if sane, else 32 hex digits of ours.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroize as _;
+
 /// Characters of an id at most.
 const MAX: usize = 128;
 
@@ -12,6 +16,15 @@ pub fn is_sane(id: &[u8]) -> bool {
     (1..=MAX).contains(&id.len())
         && id.iter().all(allowed)
         && !SECRETS.iter().any(|mark| memchr::memmem::find(id, mark).is_some())
+        && !is_encoded_pair(id)
+}
+
+/// Whether it is what stands behind `Basic`: a user and a password.
+fn is_encoded_pair(id: &[u8]) -> bool {
+    let Ok(mut pair) = STANDARD.decode(id) else { return false };
+    let found = pair.contains(&b':') && pair.iter().all(|byte| byte.is_ascii_graphic());
+    pair.zeroize();
+    found
 }
 
 /// `number` as 32 hex digits.
@@ -36,7 +49,18 @@ mod tests {
             assert!(is_sane(id.as_bytes()), "{id}");
         }
         let long = "x".repeat(129);
-        for id in ["", "a b", "a\"b", "a\n", "ä", "{}", &long, "glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a", "eyJrIjoiT0tT"] {
+        for id in [
+            "",
+            "a b",
+            "a\"b",
+            "a\n",
+            "ä",
+            "{}",
+            &long,
+            "glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a",
+            "eyJrIjoiT0tT",
+            "YWRtaW46c2VjcmV0",
+        ] {
             assert!(!is_sane(id.as_bytes()), "{id}");
         }
     }

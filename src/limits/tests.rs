@@ -75,7 +75,11 @@ fn a_flood_of_keys_stays_within_the_bound_and_spares_those_deepest_in_debt() {
     }
     assert!(limits.tracked() <= 10_000, "{}", limits.tracked());
     for known in 0..50 {
-        assert_eq!(limits.check(Policy::Token, key(known)).remaining, 9, "token {known} got a new budget from the flood");
+        assert_eq!(
+            limits.check(Policy::Token, key(known)).remaining,
+            9,
+            "token {known} got a new budget from the flood"
+        );
     }
 }
 

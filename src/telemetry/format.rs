@@ -203,7 +203,8 @@ fn put_logfmt(out: &mut String, value: &Field) {
 }
 
 fn put_logfmt_text(out: &mut String, text: &str) {
-    let bare = !text.is_empty() && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=' | '\\'));
+    let bare = !text.is_empty()
+        && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=' | '\\'));
     if bare { out.push_str(text) } else { put_json_text(out, text) }
 }
 

@@ -126,9 +126,17 @@ impl Metrics {
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
         let requests = Family::<RequestLabels, Counter>::default();
-        registry.register("http_requests", "Requests answered, those that the proxy refused included", requests.clone());
+        registry.register(
+            "http_requests",
+            "Requests answered, those that the proxy refused included",
+            requests.clone(),
+        );
         let durations = Histogram::new(DURATIONS);
-        registry.register("http_request_duration_seconds", "From the head of a request to the head of its answer", durations.clone());
+        registry.register(
+            "http_request_duration_seconds",
+            "From the head of a request to the head of its answer",
+            durations.clone(),
+        );
         let overheads = Histogram::new(OVERHEADS);
         registry.register("overhead_seconds", "The part of it that was the proxy's own", overheads.clone());
         let refusals = Family::<RefusalLabels, Counter>::default();
@@ -156,7 +164,8 @@ impl Metrics {
             ["allowed", "refused"]
                 .map(|decision| counter(&decisions, &DecisionLabels { policy: policy.name(), decision }))
         });
-        let near = [Policy::Token, Policy::Client].map(|policy| counter(&near, &PolicyLabels { policy: policy.name() }));
+        let near =
+            [Policy::Token, Policy::Client].map(|policy| counter(&near, &PolicyLabels { policy: policy.name() }));
         let frequent = (0..METHODS.len() * STATUSES.len() * 2).map(|_| OnceLock::new()).collect();
         Self {
             registry,
@@ -185,9 +194,9 @@ impl Metrics {
         let (method, code) = (METHODS.iter().position(|method| method == served.method), served.status.as_u16());
         let token = if served.has_credential { "other" } else { "none" };
         let status = STATUSES.iter().position(|status| *status == code);
-        let place = method.zip(status).map(|(method, status)| {
-            (method * STATUSES.len() + status) * 2 + usize::from(served.has_credential)
-        });
+        let place = method
+            .zip(status)
+            .map(|(method, status)| (method * STATUSES.len() + status) * 2 + usize::from(served.has_credential));
         let find = || {
             let method = method.and_then(|at| METHODS.get(at)).map_or("other", method_name);
             counter(&self.requests, &RequestLabels { method, code: Code(code), token })
@@ -224,7 +233,11 @@ impl Metrics {
             Policy::Client => 1,
         };
         if let Some([allowed, refused]) = self.decisions.get(policy) {
-            if decision.admitted { allowed.inc() } else { refused.inc() };
+            if decision.admitted {
+                allowed.inc()
+            } else {
+                refused.inc()
+            };
         }
         if let Some(near) = self.near.get(policy).filter(|_| decision.admitted && decision.remaining < burst / 5) {
             near.inc();
@@ -281,7 +294,13 @@ mod tests {
 
     fn served(method: &Method, status: u16) -> Served<'_> {
         let status = StatusCode::from_u16(status).unwrap();
-        Served { method, status, has_credential: true, duration: Duration::from_millis(3), overhead: Duration::from_micros(70) }
+        Served {
+            method,
+            status,
+            has_credential: true,
+            duration: Duration::from_millis(3),
+            overhead: Duration::from_micros(70),
+        }
     }
 
     #[test]
@@ -316,7 +335,11 @@ mod tests {
     #[test]
     fn the_names_are_the_contract_s() {
         let text = Metrics::new(Sources::default()).expose("").text;
-        let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter(|name| !name.starts_with("process_")).collect();
+        let names: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "))
+            .filter(|name| !name.starts_with("process_"))
+            .collect();
         insta::assert_snapshot!(names.join("\n"));
     }
 }

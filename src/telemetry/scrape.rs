@@ -48,7 +48,8 @@ impl Collector for Sources {
         let tracked = ConstGauge::new((self.tracked)() as u64);
         put(&mut encoder, "ratelimit_tracked", "Buckets that are not full", &tracked)?;
         let (idle, busy) = (self.upstream)();
-        let family = encoder.encode_descriptor("upstream_connections", "Connections to Grafana", None, MetricType::Gauge)?;
+        let family =
+            encoder.encode_descriptor("upstream_connections", "Connections to Grafana", None, MetricType::Gauge)?;
         put_states(family, &[("idle", idle), ("busy", busy)])?;
         let dropped = ConstCounter::new(self.dropped.load(Relaxed));
         put(&mut encoder, "log_lines_dropped", "Log lines lost since nobody read the log in time", &dropped)

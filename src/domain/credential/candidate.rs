@@ -43,7 +43,8 @@ impl<'v> Candidate<'v> {
     pub(super) fn is_empty(&self) -> bool {
         let mut unused = Changes::default();
         let rest = trim(self.value, &mut unused);
-        rest.is_empty() || [b"bearer".as_slice(), b"basic", b"bearer:"].iter().any(|word| rest.eq_ignore_ascii_case(word))
+        rest.is_empty()
+            || [b"bearer".as_slice(), b"basic", b"bearer:"].iter().any(|word| rest.eq_ignore_ascii_case(word))
     }
 
     /// The one spelling that Grafana accepts; what is not ours stays as it came.
@@ -121,7 +122,9 @@ fn take_scheme<'v>(value: &'v [u8], changes: &mut Changes) -> Option<(Scheme, &'
     }
     if colon.is_some() {
         changes.insert(Change::ColonRemoved);
-    } else if !(rest.first() == Some(&b' ') && rest.len() == behind.len() + 1) && blanks.contains(Change::WhitespaceTrimmed) {
+    } else if !(rest.first() == Some(&b' ') && rest.len() == behind.len() + 1)
+        && blanks.contains(Change::WhitespaceTrimmed)
+    {
         // More than the one blank, or another kind of it, on either side.
         note_blanks(rest, changes);
     }

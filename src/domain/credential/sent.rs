@@ -48,9 +48,7 @@ impl AsSent {
             return Self { form: AuthForm::Other, spelling: Spelling::Inexact, token: None };
         };
         let found = match pair.strip_prefix(b"api_key:") {
-            Some(token) => {
-                Self { form: AuthForm::BasicApiKey, spelling: exact, token: Some(TokenFacts::of(token)) }
-            }
+            Some(token) => Self { form: AuthForm::BasicApiKey, spelling: exact, token: Some(TokenFacts::of(token)) },
             None => Self { form: AuthForm::Basic, spelling: exact, token: None },
         };
         zeroize::Zeroize::zeroize(&mut pair);

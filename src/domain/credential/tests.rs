@@ -64,7 +64,11 @@ fn each_damage_is_repaired_and_named() {
             (format!("bearer: \"{token}\\n\""), "scheme_case,newline_trimmed,quotes_removed,colon_removed"),
         ] {
             let found = repair(&[value.as_bytes()]);
-            assert_eq!((String::from_utf8_lossy(&found.0), found.1.as_str()), (String::from_utf8_lossy(&canonical), changes), "{value}");
+            assert_eq!(
+                (String::from_utf8_lossy(&found.0), found.1.as_str()),
+                (String::from_utf8_lossy(&canonical), changes),
+                "{value}"
+            );
         }
         let latin = [b"Bearer\xa0", token.as_bytes()].concat();
         assert_eq!(repair(&[&latin]), (canonical.clone(), "whitespace_trimmed".into()));
@@ -103,7 +107,9 @@ fn what_is_not_ours_stays_byte_for_byte() {
 fn two_different_credentials_are_a_conflict_where_repairs_are_on() {
     let token = format!("Bearer {TOKEN}");
     let joined = format!("Bearer {TOKEN}, Bearer {LEGACY}");
-    for lines in [[token.as_bytes(), b"Bearer nonsense".as_slice()], [b"Basic YTpi", token.as_bytes()], [joined.as_bytes(), b""]] {
+    for lines in
+        [[token.as_bytes(), b"Bearer nonsense".as_slice()], [b"Basic YTpi", token.as_bytes()], [joined.as_bytes(), b""]]
+    {
         assert_eq!(judge(&lines, &[], Repair::On).outward, Outward::Conflict);
         for mode in [Repair::Observe, Repair::Off] {
             assert_eq!(judge(&lines, &[], mode).outward, Outward::AsReceived);
@@ -113,7 +119,12 @@ fn two_different_credentials_are_a_conflict_where_repairs_are_on() {
 
 #[test]
 fn all_spellings_have_one_identity_in_every_mode() {
-    let spellings = [TOKEN.to_owned(), format!("bearer \"{TOKEN}\""), basic(&format!("api_key:{TOKEN}")), format!("Token: {TOKEN}%0A")];
+    let spellings = [
+        TOKEN.to_owned(),
+        format!("bearer \"{TOKEN}\""),
+        basic(&format!("api_key:{TOKEN}")),
+        format!("Token: {TOKEN}%0A"),
+    ];
     for value in &spellings {
         for mode in [Repair::On, Repair::Observe, Repair::Off] {
             let judgement = judge(&[value.as_bytes()], &[], mode);

@@ -94,7 +94,12 @@ const NAMESPACE: &str = "the path's namespace";
 const DISGUISE: &str = "the path, which reaches a namespace by dots, empty segments or encoded slashes";
 
 /// Decides from all `X-Grafana-Org-Id` lines (not their aliases: those never pass), path and query.
-pub fn decide(lines: &[&[u8]], path: &str, query: Option<&str>, settings: &Settings) -> Result<OrgDecision, OrgRefusal> {
+pub fn decide(
+    lines: &[&[u8]],
+    path: &str,
+    query: Option<&str>,
+    settings: &Settings,
+) -> Result<OrgDecision, OrgRefusal> {
     match settings.mode {
         OrgMode::Off => Ok(keep(lines, query)),
         OrgMode::Fill => fill(lines, query, settings.default),
@@ -227,9 +232,8 @@ fn check_namespace(path: &str, pinned: Option<u32>) -> Result<(), OrgRefusal> {
     if is_ambiguous(path.as_bytes()) || path.contains('%') {
         return Err(OrgRefusal { way: DISGUISE });
     }
-    let allowed = pinned.is_some_and(|org| {
-        format!("org-{org}").as_bytes() == *namespace || (org == 1 && *namespace == b"default")
-    });
+    let allowed = pinned
+        .is_some_and(|org| format!("org-{org}").as_bytes() == *namespace || (org == 1 && *namespace == b"default"));
     if allowed { Ok(()) } else { Err(OrgRefusal { way: NAMESPACE }) }
 }
 

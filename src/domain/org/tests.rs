@@ -75,7 +75,16 @@ fn pin_closes_every_way_in() {
 
 #[test]
 fn disguised_names_are_known() {
-    for name in ["x_grafana_org_id", "x.grafana.org.id", "x-grafana_org-id", "x_webauth_user", "x.webauth.role", "remote_user", "x_forwarded_for", "x_real_ip"] {
+    for name in [
+        "x_grafana_org_id",
+        "x.grafana.org.id",
+        "x-grafana_org-id",
+        "x_webauth_user",
+        "x.webauth.role",
+        "remote_user",
+        "x_forwarded_for",
+        "x_real_ip",
+    ] {
         assert!(is_alias(name), "{name}");
     }
     for name in ["x-grafana-org-id", "authorization", "x_custom", "x-b3.traceid", "x-webauth-user"] {
