@@ -47,7 +47,7 @@ impl Store {
         let hash = key.0 as u64;
         // The tag and the place come from different halves of the hash. Zero means that a place is free.
         let tag = ((key.0 >> 64) as u64).max(1);
-        let set = (u128::from(hash) * u128::from(self.sets) >> 64) as usize;
+        let set = ((u128::from(hash) * u128::from(self.sets)) >> 64) as usize;
         let count = self.shards.len();
         let Some(shard) = self.shards.get(set % count) else { return change(None).map(|(value, _)| value) };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);

@@ -157,7 +157,7 @@ impl Metrics {
         let connections = gauge("connections_active", "Connections of clients");
         registry.register_collector(Box::new(sources));
         let mut process = Registry::default();
-        process.register_collector(Box::new(process::Process::default()));
+        process.register_collector(Box::new(process::Process));
         // Each label is there from the beginning: a counter that appears with its first event hides the event.
         let changes = Change::ALL.map(|change| counter(&changes, &ChangeLabels { change: change.name() }));
         let decisions = [Policy::Token, Policy::Client].map(|policy| {
