@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::HeaderValue;
+use smallvec::SmallVec;
 
 /// A rate with its burst: `{ rate: 100/s, burst: 200 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,7 @@ impl Decision {
 
     /// `RateLimit`: `"token";r=150;t=1`.
     pub fn header(&self) -> HeaderValue {
-        let mut text = Vec::with_capacity(40);
+        let mut text: SmallVec<[u8; 48]> = SmallVec::new();
         let mut digits = itoa::Buffer::new();
         text.extend_from_slice(match self.policy {
             Policy::Token => b"\"token\";r=",
@@ -108,7 +109,7 @@ impl Decision {
         text.extend_from_slice(digits.format(self.remaining).as_bytes());
         text.extend_from_slice(b";t=");
         text.extend_from_slice(digits.format(seconds_up(self.next)).as_bytes());
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static(""))
+        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static(""))
     }
 }
 

@@ -185,26 +185,22 @@ impl Metrics {
     }
 
     pub(super) fn served(&self, served: &Served<'_>) {
-        self.request_counter(served).inc();
-        self.durations.observe(served.duration.as_secs_f64());
-        self.overheads.observe(served.overhead.as_secs_f64());
-    }
-
-    fn request_counter(&self, served: &Served<'_>) -> Counter {
         let (method, code) = (METHODS.iter().position(|method| method == served.method), served.status.as_u16());
-        let token = if served.has_credential { "other" } else { "none" };
         let status = STATUSES.iter().position(|status| *status == code);
         let place = method
             .zip(status)
             .map(|(method, status)| (method * STATUSES.len() + status) * 2 + usize::from(served.has_credential));
         let find = || {
             let method = method.and_then(|at| METHODS.get(at)).map_or("other", method_name);
+            let token = if served.has_credential { "other" } else { "none" };
             counter(&self.requests, &RequestLabels { method, code: Code(code), token })
         };
         match place.and_then(|place| self.frequent.get(place)) {
-            Some(slot) => slot.get_or_init(find).clone(),
-            None => find(),
-        }
+            Some(slot) => slot.get_or_init(find).inc(),
+            None => find().inc(),
+        };
+        self.durations.observe(served.duration.as_secs_f64());
+        self.overheads.observe(served.overhead.as_secs_f64());
     }
 
     pub(super) fn refused(&self, refusal: &Refusal) {
