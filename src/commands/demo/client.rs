@@ -28,7 +28,7 @@ pub(super) struct Reply {
 
 impl Reply {
     /// The first field of this name.
-    pub fn field(&self, wanted: &str) -> Option<&str> {
+    pub(super) fn field(&self, wanted: &str) -> Option<&str> {
         self.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_str())
     }
 

@@ -22,12 +22,12 @@ pub(super) struct Journal {
 
 impl Journal {
     /// An empty one.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { lines: watch::Sender::new(Vec::new()), narrator: Arc::default() }
     }
 
     /// The line that tells of the refusal of this request.
-    pub async fn refusal(&self, request_id: &str) -> Option<Value> {
+    pub(super) async fn refusal(&self, request_id: &str) -> Option<Value> {
         let find = |lines: &Vec<Value>| lines.iter().find(|line| is_refusal(line, request_id)).cloned();
         let mut reader = self.lines.subscribe();
         let found = tokio::time::timeout(PATIENCE, reader.wait_for(|lines| find(lines).is_some())).await;
@@ -35,7 +35,7 @@ impl Journal {
     }
 
     /// From now on, lines are told as they come.
-    pub fn narrate(&self, narrator: Narrator) {
+    pub(super) fn narrate(&self, narrator: Narrator) {
         self.lines.send_modify(Vec::clear);
         *self.narrator.lock().unwrap_or_else(PoisonError::into_inner) = Some(narrator);
     }

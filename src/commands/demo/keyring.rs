@@ -39,10 +39,10 @@ pub(super) struct Account {
 
 impl Account {
     /// A Viewer of organisation 1 whose token is valid.
-    pub const VIEWER: Self = Self { org: 1, role: Role::Viewer, standing: Standing::Valid, is_legacy: false };
+    pub(super) const VIEWER: Self = Self { org: 1, role: Role::Viewer, standing: Standing::Valid, is_legacy: false };
 
     /// The same with another standing.
-    pub const fn with(self, standing: Standing) -> Self {
+    pub(super) const fn with(self, standing: Standing) -> Self {
         Self { standing, ..self }
     }
 }
@@ -53,19 +53,19 @@ pub(super) struct Token(String);
 
 impl Token {
     /// A service account's token as Grafana makes them: `glsa_`, 32 random characters, a checksum.
-    pub fn mint() -> io::Result<Self> {
+    pub(super) fn mint() -> io::Result<Self> {
         let body = format!("glsa_{}", random_characters(32)?);
         Ok(Self(format!("{body}_{}", checksum(&body))))
     }
 
     /// An API key of old: base64 of its secret, its name and its organisation.
-    pub fn mint_legacy() -> io::Result<Self> {
+    pub(super) fn mint_legacy() -> io::Result<Self> {
         let key = format!(r#"{{"k":"{}","n":"demo","id":1}}"#, random_characters(32)?);
         Ok(Self(STANDARD.encode(key)))
     }
 
     /// The same with one character of its secret changed, as by a slip of the hand: the checksum no longer fits.
-    pub fn damaged(&self) -> Self {
+    pub(super) fn damaged(&self) -> Self {
         let change = |(place, character)| match (place, character) {
             (12, 'a') => 'b',
             (12, _) => 'a',
@@ -75,12 +75,12 @@ impl Token {
     }
 
     /// The token itself.
-    pub fn expose(&self) -> &str {
+    pub(super) fn expose(&self) -> &str {
         &self.0
     }
 
     /// What may be shown of it: that it is one.
-    pub fn masked(&self) -> &'static str {
+    pub(super) fn masked(&self) -> &'static str {
         if self.0.starts_with("glsa_") { "glsa_…" } else { "eyJrIjoi…" }
     }
 }
@@ -114,14 +114,14 @@ pub(super) struct Keyring(HashMap<String, Account>);
 
 impl Keyring {
     /// Makes a token for an account.
-    pub fn issue(&mut self, account: Account) -> io::Result<Token> {
+    pub(super) fn issue(&mut self, account: Account) -> io::Result<Token> {
         let token = if account.is_legacy { Token::mint_legacy()? } else { Token::mint()? };
         self.0.insert(token.0.clone(), account);
         Ok(token)
     }
 
     /// Whose token this is.
-    pub fn find(&self, token: &str) -> Option<Account> {
+    pub(super) fn find(&self, token: &str) -> Option<Account> {
         self.0.get(token).copied()
     }
 }

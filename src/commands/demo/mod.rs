@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::journal::Journal;
 use self::keyring::Keyring;
@@ -40,6 +40,9 @@ const DEFAULT_LIMIT: (Duration, u32) = (Duration::from_millis(10), 200);
 /// The limit that it can: five in a second, ten at once.
 const SMALL_LIMIT: (Duration, u32) = (Duration::from_millis(200), 10);
 
+/// Where Grafana is unless somebody says otherwise.
+const DEFAULT_UPSTREAM: &str = "http://127.0.0.1:3000/";
+
 /// Where telemetry is served unless somebody says otherwise: a proxy beside the demo may be there already.
 const DEFAULT_TELEMETRY: u16 = 9091;
 
@@ -58,24 +61,30 @@ fn show(config: Config, once: bool) -> Result<ExitCode, StartError> {
     let mut keyring = Keyring::default();
     let steps = tour::steps(&mut keyring)?;
     let tokens = if once { Vec::new() } else { tour::samples(&mut keyring)? };
+    let manner = manner(config.log.format);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let standin = runtime.block_on(standin::start(keyring))?;
-    let manner = manner(config.log.format);
     let (config, remarks) = settle(config, standin);
     let journal = Journal::new();
     let (log, guard) = start_log(&config, Box::new(journal.clone()), false)?;
     let app = App::start(&config, log)?;
-    let stage = Stage { config, app, journal, standin, remarks };
+    let mut stage = Stage { config, app, journal, standin };
     let code = runtime.block_on(async {
+        let telemetry = stage.serve_telemetry()?;
         let route = stage.route()?;
+        stage.introduce(&route, &remarks);
         let kept = tour_through(&route, &steps).await;
         let outcome = if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         if once {
             stage.app.drain().await;
             return Ok(outcome);
         }
+        // Before the files: whatever ends the demo from here on takes them away.
+        let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let samples = Samples::write(&std::env::temp_dir(), &tokens)?;
-        let ended = stage.keep_serving(route.proxy, &samples, manner).await?;
+        output::print(&samples.invitation(route.proxy, telemetry, route.burst.get()));
+        let narrator = Narrator::new(Box::new(io::stderr()), manner, Paint::of_stderr());
+        let ended = stage.keep_serving(narrator, signals).await;
         Ok(if kept { ended } else { outcome })
     });
     drop(guard);
@@ -90,44 +99,43 @@ struct Stage {
     app: App,
     journal: Journal,
     standin: SocketAddr,
-    remarks: Vec<String>,
 }
 
 impl Stage {
-    /// Says what runs where, and returns the way through it.
+    /// The way through it.
     fn route(&self) -> Result<Route, StartError> {
         let Some(listening) = self.app.listening.first().copied() else {
             return Err(io::Error::other("nothing is listened on").into());
         };
         let burst = self.config.limits.per_token.burst;
-        let proxy = reachable(listening);
-        let mut text = format!(
-            "The proxy listens on http://{proxy}, and a stand-in for Grafana 11.0.0 is behind it.\n\
-             Each token may send {burst} requests at once, and then one each {} ms.\n",
-            self.config.limits.per_token.period.as_millis()
-        );
-        self.remarks.iter().for_each(|remark| text.push_str(&format!("{remark}\n")));
-        output::print(&text);
-        Ok(Route { proxy, standin: self.standin, journal: self.journal.clone(), burst })
+        Ok(Route { proxy: reachable(listening), standin: self.standin, journal: self.journal.clone(), burst })
     }
 
-    /// Says what to try, and serves until told to stop.
-    async fn keep_serving(
-        mut self,
-        proxy: SocketAddr,
-        samples: &Samples,
-        manner: Manner,
-    ) -> Result<ExitCode, StartError> {
-        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut telemetry = None;
-        if let Some((listener, address)) = self.app.telemetry.take() {
-            telemetry = Some(reachable(address));
-            tokio::spawn(self.app.health().serve(TcpListener::from_std(listener)?));
-        }
-        self.journal.narrate(Narrator::new(Box::new(io::stderr()), manner, Paint::of_stderr()));
-        output::print(&samples.invitation(proxy, telemetry, self.config.limits.per_token.burst.get()));
+    /// Says what runs where.
+    fn introduce(&self, route: &Route, remarks: &[String]) {
+        let mut text = format!(
+            "The proxy listens on http://{}, and a stand-in for Grafana 11.0.0 is behind it.\n\
+             Each token may send {} requests at once, and then one each {} ms.\n",
+            route.proxy,
+            route.burst,
+            self.config.limits.per_token.period.as_millis()
+        );
+        remarks.iter().for_each(|remark| text.push_str(&format!("{remark}\n")));
+        output::print(&text);
+    }
+
+    /// Serves what operators look at, and says where.
+    fn serve_telemetry(&mut self) -> Result<Option<SocketAddr>, StartError> {
+        let Some((listener, address)) = self.app.telemetry.take() else { return Ok(None) };
+        tokio::spawn(self.app.health().serve(TcpListener::from_std(listener)?));
+        Ok(Some(reachable(address)))
+    }
+
+    /// Serves until told to stop.
+    async fn keep_serving(self, narrator: Narrator, (terminate, interrupt): (Signal, Signal)) -> ExitCode {
+        self.journal.narrate(narrator);
         output::print("\nServing until Ctrl-C. What becomes of your requests is told here:\n\n");
-        Ok(until_told(self.app, terminate, interrupt).await)
+        until_told(self.app, terminate, interrupt).await
     }
 }
 
@@ -158,6 +166,9 @@ async fn tour_through(route: &Route, steps: &[Step]) -> bool {
 /// Puts the stand-in behind the proxy, and makes the rest fit for a tour. Says what is not as somebody may expect.
 fn settle(mut config: Config, standin: SocketAddr) -> (Config, Vec<String>) {
     let mut remarks = Vec::new();
+    if config.upstream.url != DEFAULT_UPSTREAM {
+        remarks.push(format!("{} is not asked: the demo brings its own Grafana.", config.upstream.url));
+    }
     if let Ok(url) = format!("http://{standin}").parse() {
         config.upstream.url = url;
     }

@@ -37,12 +37,12 @@ impl fmt::Debug for Narrator {
 
 impl Narrator {
     /// Tells on `out`.
-    pub fn new(out: Box<dyn Write + Send>, manner: Manner, paint: Paint) -> Self {
+    pub(super) fn new(out: Box<dyn Write + Send>, manner: Manner, paint: Paint) -> Self {
         Self { out, manner, paint, refused: VecDeque::new() }
     }
 
     /// Tells one line of the log.
-    pub fn tell(&mut self, line: &Value) -> io::Result<()> {
+    pub(super) fn tell(&mut self, line: &Value) -> io::Result<()> {
         let text = match self.manner {
             Manner::Json => format!("{line}\n"),
             Manner::Words => self.words(line),
@@ -65,7 +65,8 @@ impl Narrator {
             }
             "request_served" if self.refused.contains(&id) => return String::new(),
             "request_served" => format!("{request} → {status}\n"),
-            event => format!("{event}\n"),
+            // What the program says of itself.
+            event => return format!("{event}: {}\n", get("detail")),
         };
         for (name, key) in [("why", "detail"), ("cure", "hint")] {
             if !get(key).is_empty() {
@@ -98,13 +99,16 @@ mod tests {
         let refused = json!({"event": "request_refused", "request_id": "b", "method": "GET", "path": "/x", "status": 401, "reason": "token_expired", "detail": "It ended.", "hint": "Make one."});
         assert_eq!(
             told(&[served("a", 200), refused, served("b", 401)]),
-            "GET /x → 200\n     repaired bearer_added\nGET /x → 401 token_expired\n     why      It ended.\n     cure     Make one.\n"
+            "GET /x → 200\n     repaired   bearer_added\nGET /x → 401 token_expired\n     why        It ended.\n     cure       Make one.\n"
         );
     }
 
     #[test]
     fn what_the_program_says_of_itself_is_told() {
         let unread = json!({"event": "request_refused", "request_id": "c", "status": 400, "reason": "newline_in_head"});
-        assert_eq!(told(&[json!({"event": "draining"}), unread]), "draining\n(unreadable) → 400 newline_in_head\n");
+        assert_eq!(
+            told(&[json!({"event": "draining", "detail": "d"}), unread]),
+            "draining: d\n(unreadable) → 400 newline_in_head\n"
+        );
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Route {
 
 impl Route {
     /// Sends the requests of a step, and gathers what came of it.
-    pub async fn take(&self, step: &Step) -> io::Result<Outcome> {
+    pub(super) async fn take(&self, step: &Step) -> io::Result<Outcome> {
         let request = step.bytes();
         let most = if step.until_refused { self.burst.get().saturating_mul(4).min(MOST) } else { 1 };
         let mut sent = 0;
@@ -64,24 +64,24 @@ impl Route {
 
 impl Outcome {
     /// The reason that the answer's header gives.
-    pub fn reason(&self) -> Option<&str> {
+    pub(super) fn reason(&self) -> Option<&str> {
         self.reply.field("x-token-proxy-reason")
     }
 
     /// The repairs, as the answer to the probe tells them.
-    pub fn changes(&self) -> Vec<&str> {
+    pub(super) fn changes(&self) -> Vec<&str> {
         let saw = self.reply.field("x-token-proxy-saw").unwrap_or_default();
         let changes = saw.split("; ").find_map(|pair| pair.strip_prefix("changes="));
         changes.map(|changes| changes.split(',').collect()).unwrap_or_default()
     }
 
     /// A text of the log line.
-    pub fn told(&self, key: &str) -> Option<&str> {
+    pub(super) fn told(&self, key: &str) -> Option<&str> {
         self.line.as_ref()?.get(key)?.as_str()
     }
 
     /// What is not as it must be.
-    pub fn faults(&self, expected: &Expected) -> Vec<String> {
+    pub(super) fn faults(&self, expected: &Expected) -> Vec<String> {
         let mut faults = Vec::new();
         let mut compare = |what: &str, wanted: &str, got: &str| {
             if wanted != got {

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use anstyle::{AnsiColor, Style};
+use serde_json::Value;
 
+use super::client::Reply;
 use super::outcome::Outcome;
 use super::tour::Step;
 use crate::commands::output::Paint;
@@ -13,7 +15,7 @@ use crate::domain::reason::{Reason, Source};
 const WIDTH: usize = 100;
 
 /// Columns before the text of a row.
-const INDENT: usize = 14;
+const INDENT: usize = 16;
 
 /// One step, with what is not as it must be.
 pub(super) fn step(
@@ -32,7 +34,7 @@ pub(super) fn step(
         row("repaired", &repaired);
     }
     if let Some(reply) = &outcome.unrepaired {
-        row("unrepaired", &format!("{} {}", reply.status, one_line(&reply.body)));
+        row("unrepaired", &grafana_error(reply));
     }
     if let Some(reason) = outcome.reason().and_then(Reason::parse) {
         row("Grafana", &grafana(outcome, reason));
@@ -113,6 +115,15 @@ fn grafana(outcome: &Outcome, reason: Reason) -> String {
     }
 }
 
+/// An error of Grafana's in a few words: what the repair spared the client.
+fn grafana_error(reply: &Reply) -> String {
+    let body: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    let get = |key: &str| body.get(key).and_then(Value::as_str);
+    let message = get("message").unwrap_or(&reply.phrase);
+    let id = get("messageId").map(|id| format!(" ({id})")).unwrap_or_default();
+    one_line(&format!("{} {message}{id}", reply.status))
+}
+
 /// The beginning of a text, on one line of a row.
 pub(super) fn one_line(text: &str) -> String {
     const MOST: usize = WIDTH - INDENT - 4;
@@ -169,10 +180,10 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2);
         assert!(
-            lines[0].starts_with("     why      word word") && lines[1].starts_with("              word"),
+            lines[0].starts_with("     why        word word") && lines[1].starts_with("                word"),
             "{text}"
         );
-        assert_eq!(row("sent", "a  b \\\n  -H c", &paint), "     sent     a  b \\\n                -H c\n");
+        assert_eq!(row("sent", "a  b \\\n  -H c", &paint), "     sent       a  b \\\n                  -H c\n");
     }
 
     proptest! {

@@ -14,7 +14,7 @@ pub(super) struct Samples(PathBuf);
 
 impl Samples {
     /// Writes each token to `<name>.token`, without a newline, in a new folder within `parent`.
-    pub fn write(parent: &Path, tokens: &[(&str, Token)]) -> io::Result<Self> {
+    pub(super) fn write(parent: &Path, tokens: &[(&str, Token)]) -> io::Result<Self> {
         let folder = parent.join(format!("grafana-token-proxy-demo-{}", random_characters(8)?));
         // It fails where the name is taken: nobody can put a folder of theirs in our place.
         DirBuilder::new().mode(0o700).create(&folder)?;
@@ -28,7 +28,7 @@ impl Samples {
     }
 
     /// What to type.
-    pub fn invitation(&self, proxy: SocketAddr, telemetry: Option<SocketAddr>, burst: u32) -> String {
+    pub(super) fn invitation(&self, proxy: SocketAddr, telemetry: Option<SocketAddr>, burst: u32) -> String {
         let folder = self.0.display();
         let burst = burst.saturating_add(3);
         let mut text = format!(

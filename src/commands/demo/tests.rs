@@ -20,7 +20,7 @@ async fn take(flags: &[&str]) -> Vec<(Step, String, Vec<String>)> {
     let journal = Journal::new();
     let (log, _guard) = Log::start(config.log, Box::new(journal.clone()), false, false).unwrap();
     let app = App::start(&config, log).unwrap();
-    let stage = Stage { config, app, journal, standin, remarks: Vec::new() };
+    let stage = Stage { config, app, journal, standin };
     let route = stage.route().unwrap();
     let mut taken = Vec::new();
     for (number, step) in (1..).zip(steps) {
@@ -71,9 +71,17 @@ fn a_limit_that_somebody_chose_stays() {
     let standin = SocketAddr::from(([127, 0, 0, 1], 1));
     let (settled, _) = settle(config(&["--rate", "7/s", "--burst", "3"]), standin);
     assert_eq!(settled.limits.per_token.burst.get(), 3);
-    let (settled, _) = settle(config(&[]), standin);
+    let (settled, remarks) = settle(config(&[]), standin);
+    assert!(remarks.is_empty(), "{remarks:?}");
     assert_eq!(settled.limits.per_token, rate(SMALL_LIMIT));
     assert_eq!(settled.upstream.url, "http://127.0.0.1:1/");
+}
+
+#[test]
+fn what_is_left_aside_is_said() {
+    let standin = SocketAddr::from(([127, 0, 0, 1], 1));
+    let (_, remarks) = settle(config(&["--upstream", "http://grafana.example.test"]), standin);
+    assert_eq!(remarks, ["http://grafana.example.test/ is not asked: the demo brings its own Grafana."]);
 }
 
 #[test]

@@ -49,12 +49,12 @@ impl Credential {
     }
 
     /// The value as it may be shown.
-    pub fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         format!("{}{}{}", self.before, self.token.masked(), self.after.replace('\n', "\\n"))
     }
 
     /// Whether there is a newline in it, which no shell's plain quotes can say.
-    pub fn has_newline(&self) -> bool {
+    pub(super) fn has_newline(&self) -> bool {
         self.after.contains('\n')
     }
 }
@@ -65,7 +65,7 @@ impl Step {
     }
 
     /// The bytes of the request. The credential comes early: what a newline in it does must be seen.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let mut text = format!("GET {} HTTP/1.1\r\nHost: grafana.example.test\r\n", self.target);
         if let Some(credential) = &self.credential {
             text.push_str(&format!("Authorization: {}\r\n", credential.exposed()));
@@ -113,7 +113,7 @@ pub(super) fn steps(keyring: &mut Keyring) -> io::Result<Vec<Step>> {
     };
     let role = Step::new(
         "A role that is too low",
-        "/api/admin/stats",
+        "/api/org/users",
         viewer("Bearer ", "")?,
         refused(403, Reason::PermissionMissing),
     );

@@ -69,9 +69,8 @@ pub(super) fn count_controls(bytes: &[u8]) -> usize {
     let mut count = 0;
     for piece in bytes.chunks(128) {
         // At most 128 of them: a byte holds the sum.
-        let sum = piece.iter().fold(0u8, |sum, byte| {
-            sum + u8::from(((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f))
-        });
+        let sum =
+            piece.iter().fold(0u8, |sum, byte| sum + u8::from(((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f)));
         count += usize::from(sum);
     }
     count

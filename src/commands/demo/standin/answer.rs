@@ -20,7 +20,7 @@ const MIDDLEWARE: &str = "application/json; charset=UTF-8";
 
 /// An answer, its fields in the order of the wire.
 #[derive(Clone, Debug)]
-pub(in crate::commands::demo) struct Answer {
+pub(super) struct Answer {
     /// The status.
     pub status: StatusCode,
     /// The fields.
@@ -44,34 +44,34 @@ impl Answer {
     }
 
     /// JSON of a middleware (`ctx.JSON`): refused before any handler ran.
-    pub fn middleware(status: StatusCode, json: &str) -> Self {
+    pub(super) fn middleware(status: StatusCode, json: &str) -> Self {
         Self::own(status, MIDDLEWARE, format!("{json}\n"))
     }
 
     /// JSON of a handler (`response.JSON`).
-    pub fn handler(status: StatusCode, json: impl Into<String>) -> Self {
+    pub(super) fn handler(status: StatusCode, json: impl Into<String>) -> Self {
         Self::own(status, "application/json", json)
     }
 
     /// `/api/health`, the one handler that says its charset.
-    pub fn health(json: &str) -> Self {
+    pub(super) fn health(json: &str) -> Self {
         Self::own(StatusCode::OK, MIDDLEWARE, json)
     }
 
     /// `/healthz`.
-    pub fn plain(text: &str) -> Self {
+    pub(super) fn plain(text: &str) -> Self {
         let content_type = [DATE, LENGTH, ("Content-Type", "text/plain; charset=utf-8")];
         Self::new(StatusCode::OK, &[&[("Cache-Control", "no-store")], &SECURITY, &content_type], text)
     }
 
     /// A page or the metrics: of no length that is known beforehand.
-    pub fn streamed(content_type: &str, text: impl Into<String>) -> Self {
+    pub(super) fn streamed(content_type: &str, text: impl Into<String>) -> Self {
         let fields = [("Cache-Control", "no-store"), ("Content-Type", content_type)];
         Self::new(StatusCode::OK, &[&fields, &SECURITY, &[DATE]], text)
     }
 
     /// The way to another page; `return_to` is where a login leads back to.
-    pub fn redirect(to: &str, return_to: Option<String>) -> Self {
+    pub(super) fn redirect(to: &str, return_to: Option<String>) -> Self {
         let first = [("Cache-Control", "no-store"), ("Content-Type", "text/html; charset=utf-8"), ("Location", to)];
         let cookie =
             return_to.map(|target| format!("redirect_to={target}; Path=/; HttpOnly; SameSite=Lax")).unwrap_or_default();
@@ -82,7 +82,7 @@ impl Answer {
     }
 
     /// What a datasource answered, passed on.
-    pub fn of_datasource(status: StatusCode, content_type: &str, retry_after: Option<&str>, body: &str) -> Self {
+    pub(super) fn of_datasource(status: StatusCode, content_type: &str, retry_after: Option<&str>, body: &str) -> Self {
         let first = [LENGTH, ("Content-Security-Policy", "sandbox"), ("Content-Type", content_type), DATE];
         let retry = [("Retry-After", retry_after.unwrap_or_default())];
         let retry = if retry_after.is_some() { retry.as_slice() } else { &[] };
@@ -90,14 +90,14 @@ impl Answer {
     }
 
     /// What Grafana makes of a datasource's 401: a 400 that hides who refused whom.
-    pub fn datasource_login_failed() -> Self {
+    pub(super) fn datasource_login_failed() -> Self {
         let first = [("Content-Security-Policy", "sandbox"), ("Via", "0.0 grafana")];
         let last = [DATE, LENGTH, ("Content-Type", "text/plain; charset=utf-8")];
         Self::new(StatusCode::BAD_REQUEST, &[&first, &SECURITY, &last], "Authentication to data source failed")
     }
 
     /// The datasource proxy sends no `Cache-Control`, not even with Grafana's own refusals.
-    pub fn without_cache_control(mut self) -> Self {
+    pub(super) fn without_cache_control(mut self) -> Self {
         self.fields.retain(|(name, _)| *name != "Cache-Control");
         self
     }

@@ -26,7 +26,7 @@ const PAGE: &str = "<!DOCTYPE html>\n<html lang=\"en-US\">\n  <head>\n    <meta 
                     <p>This is the demo's stand-in for Grafana.</p>\n  </body>\n</html>\n";
 
 /// Answers a request. `error_id` is the number that a refusal for want of a permission carries.
-pub(in crate::commands::demo) fn answer(keyring: &Keyring, request: &Parts, error_id: &str) -> Answer {
+pub(super) fn answer(keyring: &Keyring, request: &Parts, error_id: &str) -> Answer {
     let path = request.uri.path();
     match path {
         "/api/health" => return Answer::health(HEALTH),
