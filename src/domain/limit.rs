@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::HeaderValue;
-use smallvec::SmallVec;
 
 /// A rate with its burst: `{ rate: 100/s, burst: 200 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,16 +99,22 @@ impl Decision {
 
     /// `RateLimit`: `"token";r=150;t=1`.
     pub fn header(&self) -> HeaderValue {
-        let mut text: SmallVec<[u8; 48]> = SmallVec::new();
-        let mut digits = itoa::Buffer::new();
-        text.extend_from_slice(match self.policy {
+        let (mut remaining, mut next) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let begin: &[u8] = match self.policy {
             Policy::Token => b"\"token\";r=",
             Policy::Client => b"\"client\";r=",
-        });
-        text.extend_from_slice(digits.format(self.remaining).as_bytes());
-        text.extend_from_slice(b";t=");
-        text.extend_from_slice(digits.format(seconds_up(self.next)).as_bytes());
-        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static(""))
+        };
+        let pieces =
+            [begin, remaining.format(self.remaining).as_bytes(), b";t=", next.format(seconds_up(self.next)).as_bytes()];
+        let mut text = [0u8; 48];
+        let mut length = 0;
+        for piece in pieces {
+            if let Some(room) = text.get_mut(length..length + piece.len()) {
+                room.copy_from_slice(piece);
+                length += piece.len();
+            }
+        }
+        HeaderValue::from_bytes(text.get(..length).unwrap_or_default()).unwrap_or(HeaderValue::from_static(""))
     }
 }
 
