@@ -93,7 +93,7 @@ pub(super) fn steps(keyring: &mut Keyring) -> io::Result<Vec<Step>> {
         let token = keyring.issue(Account::VIEWER)?;
         Ok::<_, io::Error>(Some(Credential { before, token, after }))
     };
-    let conflict = refused(400, Reason::NewlineInHead);
+    let unreadable = refused(400, Reason::NewlineInHead);
     let query = "/api/datasources/proxy/uid/up401/api/v1/query?query=up";
     let mut steps = vec![
         Step::new("A good token passes", ORG, viewer("Bearer ", "")?, served(&[])),
@@ -123,7 +123,7 @@ pub(super) fn steps(keyring: &mut Keyring) -> io::Result<Vec<Step>> {
         viewer("Bearer ", "")?,
         refused(400, Reason::DatasourceUnauthorized),
     );
-    let newline = Step::new("A real newline in the header", ORG, viewer("Bearer ", "\n")?, conflict);
+    let newline = Step::new("A real newline in the header", ORG, viewer("Bearer ", "\n")?, unreadable);
     let busy = Step {
         until_refused: true,
         ..Step::new("A token that asks too often", ORG, viewer("Bearer ", "")?, refused(429, Reason::TokenRateLimited))
