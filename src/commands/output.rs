@@ -46,7 +46,7 @@ pub fn report(mistakes: &[Mistake]) {
 }
 
 /// Colours, where somebody looks and has not forbidden them.
-pub struct Paint(bool);
+pub struct Paint(pub(super) bool);
 
 impl Paint {
     /// For standard error.
@@ -72,7 +72,7 @@ impl Paint {
         self.with(colour.on_default().bold(), &format!("{}:", severity.name()))
     }
 
-    fn with(&self, style: Style, text: &str) -> String {
+    pub(super) fn with(&self, style: Style, text: &str) -> String {
         if self.0 { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }

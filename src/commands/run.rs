@@ -79,7 +79,7 @@ fn serve(config: &Config, log: Log) -> Result<ExitCode, StartError> {
 }
 
 /// Waits for a signal, then drains; a second one ends at once.
-async fn until_told(app: App, mut terminate: Signal, mut interrupt: Signal) -> ExitCode {
+pub(super) async fn until_told(app: App, mut terminate: Signal, mut interrupt: Signal) -> ExitCode {
     told(&mut terminate, &mut interrupt).await;
     tracing::info!(event = "draining", "running answers finish, no new connections are taken");
     tokio::select! {
