@@ -11,6 +11,7 @@
 )]
 
 mod captures;
+mod demo;
 mod explains;
 mod framing;
 mod lifecycle;
