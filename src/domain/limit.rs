@@ -107,18 +107,22 @@ impl Decision {
             Policy::Token => b"\"token\";r=",
             Policy::Client => b"\"client\";r=",
         };
-        let (mut left, mut next) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let parts =
-            [name, left.format(self.remaining).as_bytes(), b";t=", next.format(seconds_up(self.next)).as_bytes()];
         // Byte by byte into an array: for so few, calls that copy or reserve cost more than the copy.
         let mut text = [0; 48];
         let mut room = text.iter_mut();
-        for (byte, place) in parts.into_iter().flatten().zip(room.by_ref()) {
-            *place = *byte;
-        }
+        put(name, &mut room);
+        put(itoa::Buffer::new().format(self.remaining).as_bytes(), &mut room);
+        put(b";t=", &mut room);
+        put(itoa::Buffer::new().format(seconds_up(self.next)).as_bytes(), &mut room);
         let unused = room.len();
         let text = text.get(..text.len() - unused).unwrap_or_default();
         HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+fn put(bytes: &[u8], room: &mut std::slice::IterMut<'_, u8>) {
+    for (byte, place) in bytes.iter().zip(room) {
+        *place = *byte;
     }
 }
 
