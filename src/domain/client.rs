@@ -1,8 +1,10 @@
 //! Who is calling: the peer, trusted hops, `X-Forwarded-For`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+
+use super::org::{folds_to, folds_to_prefix};
 
 /// Whom to believe about the client.
 #[derive(Clone, Debug, Default)]
@@ -22,94 +24,194 @@ impl Settings {
 }
 
 /// The address of the client: the peer, or, behind trusted hops, the nearest address in `X-Forwarded-For` (walked from
-/// the right over all lines) that is not trusted itself. What is no address ends the walk: whoever wrote it is not known.
+/// the right over all lines) that is not trusted itself.
+///
+/// Each hop writes down who spoke to it, so that only what a trusted hop wrote is believed: what stands left of the first
+/// stranger, that stranger may have made up. What is no address ends the walk at the last one known.
 pub fn identify(peer: IpAddr, forwarded_for: &[&[u8]], settings: &Settings) -> IpAddr {
     let mut nearest = peer.to_canonical();
-    if !settings.trusts(nearest) {
-        return nearest;
-    }
-    let hops = forwarded_for.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
-    for hop in hops {
-        let Some(address) = parse(hop) else { return nearest };
-        nearest = address;
-        if !settings.trusts(address) {
-            return address;
+    let mut elements = forwarded_for
+        .iter()
+        .rev()
+        .flat_map(|line| line.rsplit(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        // Empty elements of a list mean nothing (RFC 9110 §5.6.1.2).
+        .filter(|element| !element.is_empty());
+    while settings.trusts(nearest) {
+        match elements.next().map(parse) {
+            Some(Some(address)) => nearest = address,
+            Some(None) | None => break,
         }
     }
     nearest
 }
 
-/// An address as proxies write it: plain, in brackets, with a port.
-fn parse(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?.trim_matches([' ', '\t', '"']);
-    let plain = text.parse::<IpAddr>().ok();
-    let with_port = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
-    let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<IpAddr>().ok();
-    plain.or_else(with_port).or_else(in_brackets).map(|address| address.to_canonical())
+/// An address as hops write it: alone, with a port, in brackets, in quotes, with a zone.
+fn parse(element: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(element).ok()?.trim_matches('"');
+    let without_zone = |text: &str| text.split('%').next().and_then(|address| address.parse::<IpAddr>().ok());
+    let address = text.parse::<IpAddr>().ok().or_else(|| match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            let port_is_sane =
+                port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+            without_zone(address).filter(|address| port_is_sane && address.is_ipv6())
+        }
+        None => text.parse::<SocketAddr>().ok().map(|socket| socket.ip()).or_else(|| without_zone(text)),
+    })?;
+    Some(address.to_canonical())
 }
 
-/// What a client's bucket is filed under: the IPv4 address, or the /64 of an IPv6 address, which one person has whole.
+/// What a client's bucket is filed under: its family, then the IPv4 address, or the /64 of an IPv6 address, which is what
+/// one subscriber has to choose from.
 pub fn bucket_bytes(client: IpAddr) -> [u8; 9] {
-    let mut bytes = [0; 9];
-    let mut put = |family: u8, octets: &[u8]| {
-        for (to, from) in bytes.iter_mut().zip(std::iter::once(&family).chain(octets)) {
-            *to = *from;
-        }
-    };
     match client.to_canonical() {
-        IpAddr::V4(address) => put(4, &address.octets()),
-        IpAddr::V6(address) => put(6, &address.octets()),
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            [4, a, b, c, d, 0, 0, 0, 0]
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, d, e, f, g, h, ..] = address.octets();
+            [6, a, b, c, d, e, f, g, h]
+        }
     }
-    bytes
+}
+
+/// Whether a header says who the user is, so that Grafana (`auth.proxy`) or a reader behind it believes it blindly:
+/// `X-WEBAUTH-*`, `Remote-User`, and what folds to them.
+pub fn is_identity(name: &str) -> bool {
+    let name = name.as_bytes();
+    match name.first() {
+        Some(b'x' | b'X') => folds_to_prefix(name, b"x-webauth-"),
+        Some(b'r' | b'R') => folds_to(name, b"remote-user"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
     fn settings() -> Settings {
-        Settings {
-            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
-            ..Settings::default()
+        let nets = ["10.0.0.0/8", "127.0.0.1/32", "fd00::/8"];
+        Settings { trusted_proxies: nets.iter().map(|net| net.parse().unwrap()).collect(), ..Settings::default() }
+    }
+
+    fn identified(peer: &str, lines: &[&str]) -> String {
+        let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+        identify(address(peer), &lines, &settings()).to_string()
+    }
+
+    #[test]
+    fn a_stranger_speaks_for_nobody() {
+        assert_eq!(identified("192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
+        assert_eq!(identify(address("10.0.0.1"), &[b"198.51.100.7"], &Settings::default()), address("10.0.0.1"));
+        assert_eq!(identified("::ffff:192.0.2.1", &[]), "192.0.2.1");
+    }
+
+    #[test]
+    fn the_walk_goes_from_the_right_through_trusted_hops() {
+        for (lines, client) in [
+            (&[][..], "10.0.0.1"),
+            (&["198.51.100.7"], "198.51.100.7"),
+            (&["1.1.1.1, 198.51.100.7"], "198.51.100.7"),
+            (&["1.1.1.1, 198.51.100.7, 10.1.1.1, 10.2.2.2"], "198.51.100.7"),
+            (&["1.1.1.1", "198.51.100.7", "10.1.1.1"], "198.51.100.7"),
+            (&["10.9.9.9, 10.8.8.8"], "10.9.9.9"),
+            (&["198.51.100.7, ,", ""], "198.51.100.7"),
+            (&["198.51.100.7, fd00::1"], "198.51.100.7"),
+            (&["198.51.100.7, ::ffff:10.1.1.1"], "198.51.100.7"),
+        ] {
+            assert_eq!(identified("10.0.0.1", lines), client, "{lines:?}");
+            assert_eq!(identified("::ffff:10.0.0.1", lines), client, "{lines:?}");
         }
     }
 
-    fn client(peer: &str, lines: &[&str]) -> String {
-        let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
-        identify(peer.parse().unwrap(), &lines, &settings()).to_string()
+    #[test]
+    fn addresses_are_read_as_hops_write_them() {
+        for (element, client) in [
+            ("198.51.100.7:443", "198.51.100.7"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("\"[2001:db8::1]:443\"", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("[fe80::1%eth0]:1", "fe80::1"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+            ("[::ffff:198.51.100.7]:1", "198.51.100.7"),
+        ] {
+            assert_eq!(identified("10.0.0.1", &[element]), client, "{element}");
+        }
     }
 
     #[test]
-    fn the_nearest_untrusted_address_is_the_client() {
-        assert_eq!(client("1.2.3.4", &["9.9.9.9"]), "1.2.3.4", "a stranger is believed");
-        assert_eq!(client("10.0.0.1", &["9.9.9.9"]), "9.9.9.9");
-        assert_eq!(client("10.0.0.1", &["8.8.8.8, 9.9.9.9, 10.0.0.2"]), "9.9.9.9", "an invented first hop is believed");
-        assert_eq!(client("10.0.0.1", &["8.8.8.8", "9.9.9.9"]), "9.9.9.9", "lines are one list");
-        assert_eq!(client("::ffff:10.0.0.1", &["9.9.9.9:1234"]), "9.9.9.9");
-        assert_eq!(client("fd00::1", &["[2001:db8::1]:80"]), "2001:db8::1");
-        assert_eq!(client("10.0.0.1", &["\"[2001:db8::1]\""]), "2001:db8::1");
-        assert_eq!(client("10.0.0.1", &["9.9.9.9, unknown, 10.0.0.2"]), "10.0.0.2");
-        assert_eq!(client("10.0.0.1", &[""]), "10.0.0.1");
-        assert_eq!(client("10.0.0.1", &["10.0.0.9"]), "10.0.0.9");
+    fn what_is_no_address_ends_the_walk() {
+        for garbage in [
+            "unknown",
+            "_hidden",
+            "198.51.100",
+            "198.51.100.7:x",
+            "[2001:db8::1",
+            "[198.51.100.7]",
+            "[::1]x",
+            "a b",
+            "ü",
+        ] {
+            let line = format!("1.1.1.1, {garbage}, 10.1.1.1");
+            assert_eq!(identified("10.0.0.1", &[&line]), "10.1.1.1", "{garbage}");
+        }
+        assert_eq!(identify(address("10.0.0.1"), &[b"1.1.1.1, \xff"], &settings()), address("10.0.0.1"));
     }
 
     #[test]
-    fn buckets_are_addresses_or_networks() {
-        let bytes = |text: &str| bucket_bytes(text.parse().unwrap());
-        assert_eq!(bytes("2001:db8::1"), bytes("2001:db8::ffff"));
-        assert_ne!(bytes("2001:db8::1"), bytes("2001:db8:0:1::1"));
-        assert_eq!(bytes("1.2.3.4"), bytes("::ffff:1.2.3.4"));
-        assert_ne!(bytes("1.2.3.4"), bytes("1.2.3.5"));
-        assert_ne!(bytes("1.2.3.4"), bytes("102:304::"));
+    fn a_subscriber_has_one_bucket() {
+        let bucket = |text: &str| bucket_bytes(address(text));
+        assert_eq!(bucket("2001:db8:1:2::1"), bucket("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(bucket("2001:db8:1:2::1"), bucket("2001:db8:1:3::1"));
+        assert_eq!(bucket("::ffff:192.0.2.1"), bucket("192.0.2.1"));
+        assert_ne!(bucket("192.0.2.1"), bucket("192.0.2.2"));
+        assert_ne!(bucket("192.0.2.1"), bucket("c000:201::"), "an IPv4 and an IPv6 address share a bucket");
     }
 
-    proptest::proptest! {
+    #[test]
+    fn headers_that_say_who_the_user_is_are_known() {
+        for name in
+            ["x-webauth-user", "X-WEBAUTH-GROUPS", "x_webauth_user", "x.webauth-user", "remote-user", "Remote_User"]
+        {
+            assert!(is_identity(name), "{name}");
+        }
+        for name in ["x-webauth", "x-grafana-org-id", "remote-users", "remote-addr", "authorization", ""] {
+            assert!(!is_identity(name), "{name}");
+        }
+    }
+
+    proptest! {
         #[test]
-        fn nothing_in_the_header_panics_or_is_believed_from_a_stranger(lines in proptest::collection::vec("\\PC{0,40}", 0..4)) {
-            let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
-            let peer: IpAddr = "1.2.3.4".parse().unwrap();
-            proptest::prop_assert_eq!(identify(peer, &lines, &settings()), peer);
-            let _ = identify("10.0.0.1".parse().unwrap(), &lines, &settings());
+        fn the_client_is_the_peer_or_was_named_by_a_trusted_hop(lines: Vec<Vec<u8>>, peer: IpAddr) {
+            let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+            let client = identify(peer, &lines, &settings());
+            prop_assert!(client == peer.to_canonical() || settings().trusts(peer));
+        }
+
+        #[test]
+        fn what_strangers_put_in_front_changes_nothing(front in "[0-9a-f.:, ]{0,20}", stranger: std::net::Ipv4Addr) {
+            let stranger = IpAddr::V4(stranger);
+            prop_assume!(!settings().trusts(stranger));
+            let line = format!("{front}, {stranger}, 10.1.1.1");
+            prop_assert_eq!(identify(address("10.0.0.1"), &[line.as_bytes()], &settings()), stranger);
+        }
+
+        #[test]
+        fn printed_addresses_are_read_back(address: IpAddr, port: u16) {
+            prop_assert_eq!(parse(address.to_string().as_bytes()), Some(address.to_canonical()));
+            let socket = SocketAddr::new(address, port).to_string();
+            prop_assert_eq!(parse(socket.as_bytes()), Some(address.to_canonical()));
         }
     }
 }

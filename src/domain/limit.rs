@@ -103,26 +103,22 @@ impl Decision {
 
     /// `RateLimit`: `"token";r=150;t=1`.
     pub fn header(&self) -> HeaderValue {
-        let name: &[u8] = match self.policy {
+        let (mut remaining, mut next) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let begin: &[u8] = match self.policy {
             Policy::Token => b"\"token\";r=",
             Policy::Client => b"\"client\";r=",
         };
-        // Byte by byte into an array: for so few, calls that copy or reserve cost more than the copy.
-        let mut text = [0; 48];
-        let mut room = text.iter_mut();
-        put(name, &mut room);
-        put(itoa::Buffer::new().format(self.remaining).as_bytes(), &mut room);
-        put(b";t=", &mut room);
-        put(itoa::Buffer::new().format(seconds_up(self.next)).as_bytes(), &mut room);
-        let unused = room.len();
-        let text = text.get(..text.len() - unused).unwrap_or_default();
-        HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static(""))
-    }
-}
-
-fn put(bytes: &[u8], room: &mut std::slice::IterMut<'_, u8>) {
-    for (byte, place) in bytes.iter().zip(room) {
-        *place = *byte;
+        let pieces =
+            [begin, remaining.format(self.remaining).as_bytes(), b";t=", next.format(seconds_up(self.next)).as_bytes()];
+        let mut text = [0u8; 48];
+        let mut length = 0;
+        for piece in pieces {
+            if let Some(room) = text.get_mut(length..length + piece.len()) {
+                room.copy_from_slice(piece);
+                length += piece.len();
+            }
+        }
+        HeaderValue::from_bytes(text.get(..length).unwrap_or_default()).unwrap_or(HeaderValue::from_static(""))
     }
 }
 

@@ -2,8 +2,8 @@
 
 pub mod token;
 pub mod credential;
-pub mod path_rule;
 pub mod org;
+pub mod path_rule;
 pub mod request_id;
 pub mod client;
 pub mod limit;

@@ -1,96 +1,145 @@
-//! Rules about paths: exact, or a prefix that ends in `/`. They match the bytes as they are forwarded.
+//! Rules over paths, as `limits.exempt` and its like give them: exact, or a prefix ending in `/`.
 
 use http::Uri;
 
-/// Some rules.
-#[derive(Clone, Debug, Default)]
-pub struct PathRules {
-    exact: Vec<String>,
-    prefixes: Vec<String>,
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRule(Box<str>);
+
+impl PathRule {
+    /// The rule that `text` writes: exact, or a prefix where it ends in `/`.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Whether it matches the path as it is forwarded, byte for byte. A path that others may read as another one
+    /// (see [`is_plain`]) matches nothing: else `/public/../api/org` would be exempt from the limits.
+    pub fn matches(&self, path: &str) -> bool {
+        self.fits(path) && is_plain(path)
+    }
+
+    fn fits(&self, path: &str) -> bool {
+        if self.0.ends_with('/') { path.starts_with(&*self.0) } else { path == &*self.0 }
+    }
 }
+
+/// A list of rules, of which any may match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PathRules(Box<[PathRule]>);
 
 impl PathRules {
-    /// Rules as written: `/api/health` is exact, `/public/` a prefix.
-    pub fn new(rules: &[String]) -> Self {
-        let (prefixes, exact) = rules.iter().cloned().partition(|rule: &String| rule.ends_with('/'));
-        Self { exact, prefixes }
+    /// The rules that `texts` write.
+    pub fn new<T: AsRef<str>>(texts: &[T]) -> Self {
+        Self(texts.iter().map(|text| PathRule::new(text.as_ref())).collect())
     }
 
-    /// Whether a target falls under a rule. One that another parser might read as another path falls under none.
+    /// Whether any rule matches the path of a target.
     pub fn matches(&self, uri: &Uri) -> bool {
-        let path = uri.path();
-        let found = self.exact.iter().any(|rule| rule == path)
-            || self.prefixes.iter().any(|rule| path.as_bytes().starts_with(rule.as_bytes()));
-        found && !is_ambiguous(path.as_bytes())
+        self.matches_path(uri.path())
+    }
+
+    /// Whether any rule matches a path. Most requests match none, so that looking closer comes last.
+    pub fn matches_path(&self, path: &str) -> bool {
+        self.0.iter().any(|rule| rule.fits(path)) && is_plain(path)
     }
 }
 
-/// Whether a path may mean another one to somebody: dot segments, empty segments, encoded dots and slashes,
-/// backslashes, path parameters.
-pub fn is_ambiguous(path: &[u8]) -> bool {
-    if memchr::memchr3(b';', b'\\', b'%', path).is_some_and(|at| {
-        path.get(at..).unwrap_or_default().split(|byte| *byte == b'%').skip(1).any(is_encoded_delimiter)
-            || path.iter().any(|byte| matches!(byte, b';' | b'\\'))
-    }) {
-        return true;
+/// Whether everybody reads the same in a path: no dot segments, `//`, `%2e`, `%2f`, `%5c`, `\` or `;`.
+pub fn is_plain(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    if memchr::memchr3(b'\\', b';', b'%', bytes).is_some() && holds_oddity(bytes) {
+        return false;
     }
-    let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        // An empty last segment is a trailing slash, which is no other path.
-        if matches!(segment, b"." | b"..") || (segment.is_empty() && segments.peek().is_some()) {
-            return true;
-        }
-    }
-    false
+    // The first segment is what stands before the first `/`: nothing. A last empty one is a final `/`.
+    let segments = path.strip_prefix('/').unwrap_or(path);
+    let segments = segments.strip_suffix('/').unwrap_or(segments);
+    segments.is_empty() && bytes.len() < 2
+        || !segments.is_empty() && segments.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
-fn is_encoded_delimiter(behind_percent: &[u8]) -> bool {
-    let digits = behind_percent.get(..2).unwrap_or(behind_percent);
-    [b"2e", b"2f", b"5c"].iter().any(|encoded| digits.eq_ignore_ascii_case(*encoded))
+fn holds_oddity(path: &[u8]) -> bool {
+    path.iter().any(|byte| matches!(byte, b'\\' | b';'))
+        || path
+            .windows(3)
+            .any(|three| matches!(three, [b'%', b'2', b'e' | b'E' | b'f' | b'F'] | [b'%', b'5', b'c' | b'C']))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    fn rules() -> PathRules {
+        PathRules::new(&["/api/health", "/metrics", "/public/"])
+    }
+
     #[test]
-    fn rules_match_bytes_and_no_disguise() {
-        let rules = PathRules::new(&["/api/health".into(), "/public/".into()]);
-        let matches = |target: &str| rules.matches(&target.parse().unwrap());
-        for target in
-            ["/api/health", "/api/health?x=/../y", "/public/", "/public/a/b.js", "/public/a%20b", "/public/a/"]
-        {
-            assert!(matches(target), "{target}");
+    fn rules_are_exact_or_prefixes() {
+        for path in ["/api/health", "/metrics", "/public/", "/public/a/b.js", "/public/a%20b", "/public/a.b/..c"] {
+            assert!(rules().matches_path(path), "{path}");
         }
-        for target in [
+        for path in [
             "/",
+            "",
+            "*",
             "/api/health/",
-            "/api/healthy",
+            "/api/healthz",
+            "/metrics/x",
             "/public",
+            "/publicx",
             "/API/health",
-            "/public/../api",
-            "/public/./x",
-            "/public/..",
-            "/public//x",
-            "//public/x",
-            "/public/%2e%2e/api",
-            "/public/%2Fx",
-            "/public/%5cx",
-            "/public/\\x",
-            "/public/;x",
-            "/public/a%2E",
+            "/x/public/",
         ] {
-            assert!(!matches(target), "{target}");
+            assert!(!rules().matches_path(path), "{path}");
+        }
+        assert!(PathRules::new(&["/"]).matches_path("/anything"));
+        assert!(PathRules::new(&["/"]).matches_path("/"));
+        assert!(!PathRules::new::<&str>(&[]).matches_path("/"));
+    }
+
+    #[test]
+    fn a_query_does_not_count() {
+        assert!(rules().matches(&Uri::from_static("/api/health?a=/../;b")));
+        assert!(rules().matches(&Uri::from_static("http://grafana/public/x?y")));
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_matches_nothing() {
+        for rest in [
+            "../api/org",
+            "./x",
+            "x/..",
+            "..",
+            ".",
+            "/x",
+            "x//y",
+            "x//",
+            "%2e%2e/x",
+            "%2E/x",
+            "..%2fapi",
+            "%5c..",
+            "x\\y",
+            "x;y",
+            ";",
+        ] {
+            assert!(!rules().matches_path(&format!("/public/{rest}")), "{rest}");
+            assert!(!PathRule::new("/public/").matches(&format!("/public/{rest}")), "{rest}");
+        }
+        for path in ["//", "///", "//public/", "/./public/"] {
+            assert!(!is_plain(path), "{path}");
+        }
+        for path in ["/", "", "/a", "/a/", "/a/b", "/a%", "/%41/..."] {
+            assert!(is_plain(path), "{path}");
         }
     }
 
-    proptest::proptest! {
+    proptest! {
         #[test]
-        fn a_path_that_is_not_plain_matches_nothing(before in "[a-z/]{0,9}", odd in "(//|/\\./|/\\.\\./|%2e|%2F|%5C|;|\\\\)", after in "[a-z/]{0,9}") {
-            let rules = PathRules::new(&["/".into()]);
-            if let Ok(uri) = format!("/a{before}{odd}{after}").parse::<Uri>() {
-                proptest::prop_assert!(!rules.matches(&uri));
-            }
+        fn what_matches_stays_in_its_folder(path in "/public/([a-z./%2ef5c;\\\\]|%2e|%2f|\\.\\.){0,12}") {
+            let decoded = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().replace('\\', "/");
+            let leaves = decoded.split('/').any(|segment| segment == ".." || segment == ".") || decoded.contains("//");
+            prop_assert!(!(leaves && rules().matches_path(&path)), "{}", path);
         }
     }
 }

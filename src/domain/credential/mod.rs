@@ -1,15 +1,20 @@
 //! The one credential in a head: find, judge, repair, re-emit; the list of changes.
 
-mod candidate;
+mod basic;
+mod change;
+mod peel;
+mod reading;
+mod scheme;
 mod sent;
-mod trim;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use smallvec::SmallVec;
 
-use self::candidate::{Candidate, split};
-use self::sent::AsSent;
+pub use self::change::{Change, Changes};
+use self::reading::{Reading, read};
+use self::sent::Sent;
 use super::token::TokenFacts;
 
 /// What `authorization.repair` asks for.
@@ -68,100 +73,6 @@ impl AuthForm {
     }
 }
 
-/// One repair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "the names are the contract's; each is described in the reference")]
-pub enum Change {
-    BearerAdded,
-    SchemeCase,
-    SchemeReplaced,
-    SchemeDeduplicated,
-    WhitespaceTrimmed,
-    NewlineTrimmed,
-    QuotesRemoved,
-    ColonRemoved,
-    DuplicateDropped,
-    BasicApiKeyToBearer,
-    Restored,
-    NominationIgnored,
-}
-
-impl Change {
-    /// Every change, in the order of the contract.
-    pub const ALL: [Self; 12] = [
-        Self::BearerAdded,
-        Self::SchemeCase,
-        Self::SchemeReplaced,
-        Self::SchemeDeduplicated,
-        Self::WhitespaceTrimmed,
-        Self::NewlineTrimmed,
-        Self::QuotesRemoved,
-        Self::ColonRemoved,
-        Self::DuplicateDropped,
-        Self::BasicApiKeyToBearer,
-        Self::Restored,
-        Self::NominationIgnored,
-    ];
-
-    /// The name in logs, metrics and headers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BearerAdded => "bearer_added",
-            Self::SchemeCase => "scheme_case",
-            Self::SchemeReplaced => "scheme_replaced",
-            Self::SchemeDeduplicated => "scheme_deduplicated",
-            Self::WhitespaceTrimmed => "whitespace_trimmed",
-            Self::NewlineTrimmed => "newline_trimmed",
-            Self::QuotesRemoved => "quotes_removed",
-            Self::ColonRemoved => "colon_removed",
-            Self::DuplicateDropped => "duplicate_dropped",
-            Self::BasicApiKeyToBearer => "basic_api_key_to_bearer",
-            Self::Restored => "restored",
-            Self::NominationIgnored => "nomination_ignored",
-        }
-    }
-}
-
-/// The set of repairs made to one request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes(u16);
-
-impl Changes {
-    /// Adds one.
-    pub const fn insert(&mut self, change: Change) {
-        self.0 |= 1 << change as u16;
-    }
-
-    /// Whether `change` was made.
-    pub const fn contains(self, change: Change) -> bool {
-        self.0 & (1 << change as u16) != 0
-    }
-
-    /// Whether nothing was changed.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The changes in the order of the contract.
-    pub fn iter(self) -> impl Iterator<Item = Change> {
-        Change::ALL.into_iter().filter(move |change| self.contains(*change))
-    }
-}
-
-/// What becomes of the `Authorization` header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outward<'h> {
-    /// There is none, and none is sent.
-    Absent,
-    /// All lines go on as they came.
-    AsReceived,
-    /// One line with these bytes replaces all that came.
-    Replace(Cow<'h, [u8]>),
-    /// Two different credentials: refused.
-    Conflict,
-}
-
 /// How the `Authorization` value that Grafana was sent begins. Grafana compares bytes: it claims a token only behind
 /// exactly `Bearer ` (or `Basic `, user `api_key`), so the form alone does not say what it saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -175,126 +86,182 @@ pub enum Spelling {
     Empty,
 }
 
+/// What becomes of the `Authorization` header.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Outward<'h> {
+    /// There is none, and none is sent.
+    Absent,
+    /// All lines go on as they came.
+    AsReceived,
+    /// One line with these bytes replaces all that came.
+    Replace(Cow<'h, [u8]>),
+    /// Two different credentials: refused.
+    Conflict,
+}
+
+/// Never shows the credential.
+impl fmt::Debug for Outward<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "Absent",
+            Self::AsReceived => "AsReceived",
+            Self::Replace(_) => "Replace(…)",
+            Self::Conflict => "Conflict",
+        })
+    }
+}
+
 /// What one look at the credential lines of a head has found.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Judgement<'h> {
-    /// The form as it came.
+    /// The form as it came, judged after outer blanks and quotes. What a carrier brought is not counted.
     pub received: AuthForm,
-    /// The form as it is sent on.
+    /// The form as it is sent on: what Grafana makes of the first line.
     pub sent: AuthForm,
-    /// How the value that is sent on (its first line) begins.
+    /// How the line that is sent on is spelt. Means nothing where `sent` is `None` and there was no line.
     pub spelling: Spelling,
     /// What was repaired; under `observe`, what would have been.
     pub changes: Changes,
-    /// The token that Grafana gets to see, where there is one (also inside `Basic api_key:…`).
+    /// The token that Grafana gets to see, where there is one (also inside `Basic api_key:…`), as it stands behind the
+    /// scheme. Where Grafana takes the value for no credential: the token that was meant.
     pub token: Option<TokenFacts>,
+    /// User or password of the `Basic` value that is sent is a token, which Grafana will try as a password in vain.
+    pub basic_holds_token: bool,
     /// The credential in its canonical spelling, the same for every spelling and in every mode: what buckets and
-    /// fingerprints are made from. For a token, the token alone; else the whole value. `None` without a credential.
+    /// fingerprints are made from. For a token, the token alone; for `Basic`, `Basic ` and the decoded pair; else the
+    /// whole value. `None` where nothing is sent.
     pub identity: Option<Cow<'h, [u8]>>,
     /// What becomes of the header.
     pub outward: Outward<'h>,
 }
 
-impl Judgement<'_> {
-    const NONE: Self = Self {
-        received: AuthForm::None,
-        sent: AuthForm::None,
-        spelling: Spelling::Exact,
-        changes: Changes(0),
-        token: None,
-        identity: None,
-        outward: Outward::Absent,
-    };
+/// Never shows the credential.
+impl fmt::Debug for Judgement<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judgement")
+            .field("received", &self.received)
+            .field("sent", &self.sent)
+            .field("spelling", &self.spelling)
+            .field("changes", &self.changes)
+            .field("token", &self.token)
+            .field("basic_holds_token", &self.basic_holds_token)
+            .field("outward", &self.outward)
+            .finish_non_exhaustive()
+    }
 }
 
-/// Judges the values of all `Authorization` lines, in order, and of the `restore_from` carriers that may be believed.
+/// What Grafana reads a token behind.
+const CANONICAL: &[u8] = b"Bearer ";
+
+/// Judges the values of all `Authorization` lines, in order, and of the `restore_from` carriers that may be believed, in
+/// order of preference.
 ///
-/// A credential of the request's own wins over any carrier. Under [`Repair::Observe`] a carrier is only reported; under
-/// [`Repair::Off`] it is restored byte for byte: it was configured by name.
+/// An `Authorization` that holds something wins over every carrier. Restoring is configured by itself, so it also happens
+/// under [`Repair::Off`], byte for byte; under [`Repair::Observe`] it is only reported.
 pub fn judge<'h>(lines: &[&'h [u8]], carriers: &[&'h [u8]], repair: Repair) -> Judgement<'h> {
     if let [line] = lines
-        && let Some(judgement) = canonical(line)
+        && let Some(judgement) = judge_canonical(line)
     {
         return judgement;
     }
-    let own = lines.iter().any(|line| !line.trim_ascii().is_empty());
-    if own {
-        return judge_lines(lines, repair);
+    let own: Readings<'h> = lines.iter().flat_map(|line| read(line)).collect();
+    if own.is_empty()
+        && let Some(carrier) = carriers.iter().find(|carrier| !read(carrier).is_empty())
+    {
+        return restore(lines, carrier, repair);
     }
-    match carriers.iter().find(|carrier| !carrier.trim_ascii().is_empty()) {
-        Some(carrier) => restore(carrier, lines, repair),
-        None if lines.is_empty() => Judgement::NONE,
-        None => Judgement { outward: Outward::AsReceived, ..Judgement::NONE },
-    }
+    let received = own.first().map_or(AuthForm::None, |reading| reading.form);
+    let (outward, changes) = merge(lines, &own);
+    // Without repair Grafana reads the first line and ignores the others.
+    let first = own.into_iter().next().map(|reading| reading.identity);
+    let outward = match (lines, repair) {
+        ([], _) => Outward::Absent,
+        (_, Repair::On) => outward,
+        (_, Repair::Observe | Repair::Off) => Outward::AsReceived,
+    };
+    let changes = if repair == Repair::Off { Changes::default() } else { changes };
+    conclude(lines, received, outward, changes, first)
 }
 
-/// The common case, without a copy: `Bearer ` and a token that needs nothing.
-fn canonical(line: &[u8]) -> Option<Judgement<'_>> {
-    let token = line.strip_prefix(b"Bearer ")?;
-    let facts = TokenFacts::of(token);
-    facts.is_sound().then(|| Judgement {
+type Readings<'h> = SmallVec<[Reading<'h>; 2]>;
+
+/// The usual case costs no allocation: one line, `Bearer `, and a token whose checksum holds.
+fn judge_canonical<'h>(line: &'h [u8]) -> Option<Judgement<'h>> {
+    let token = line.strip_prefix(CANONICAL)?;
+    let facts = TokenFacts::of_service_account(token).filter(TokenFacts::is_sound)?;
+    Some(Judgement {
         received: AuthForm::Bearer,
         sent: AuthForm::Bearer,
         spelling: Spelling::Exact,
         changes: Changes::default(),
         token: Some(facts),
+        basic_holds_token: false,
         identity: Some(Cow::Borrowed(token)),
         outward: Outward::AsReceived,
     })
 }
 
-fn judge_lines<'h>(lines: &[&'h [u8]], repair: Repair) -> Judgement<'h> {
-    let as_sent = AsSent::of(lines.first().copied().unwrap_or_default());
-    let mut candidates: SmallVec<[Candidate<'h>; 2]> = SmallVec::new();
-    for line in lines {
-        candidates.extend(split(line).map(Candidate::read));
-    }
-    candidates.retain(|candidate| !candidate.is_empty());
-    let Some((first, others)) = candidates.split_first() else {
-        // A scheme with nothing behind it: Grafana says what it thinks of that.
-        return Judgement { outward: Outward::AsReceived, ..as_sent.judgement() };
+/// What repair makes of the lines: one of them, spelt canonically where that is ours to do.
+fn merge<'h>(lines: &[&'h [u8]], own: &[Reading<'h>]) -> (Outward<'h>, Changes) {
+    let Some(first) = own.first() else {
+        // Nothing in any line: Grafana takes several for one.
+        return match lines {
+            [line, _, ..] => (Outward::Replace(Cow::Borrowed(line)), dropped()),
+            _ => (Outward::AsReceived, Changes::default()),
+        };
     };
-    let conflict = others.iter().any(|other| other.identity != first.identity);
-    let mut changes = first.changes;
-    if !others.is_empty() || lines.len() > 1 {
-        changes.insert(Change::DuplicateDropped);
+    if own.iter().any(|other| !other.is_same_as(first)) {
+        return (Outward::Conflict, Changes::default());
     }
-    let kept = Judgement { identity: Some(first.identity.clone()), ..as_sent.judgement() };
-    match repair {
-        Repair::Off => Judgement { outward: Outward::AsReceived, ..kept },
-        Repair::Observe if conflict => Judgement { outward: Outward::AsReceived, ..kept },
-        Repair::Observe => Judgement { changes, outward: Outward::AsReceived, ..kept },
-        Repair::On if conflict => Judgement { outward: Outward::Conflict, ..kept },
-        Repair::On if changes.is_empty() => Judgement { outward: Outward::AsReceived, ..kept },
-        Repair::On => repaired(first, changes, kept),
+    let kept = own.iter().find(|reading| reading.is_canonical()).unwrap_or(first);
+    let mut changes = kept.changes;
+    if lines.len() > 1 || own.len() > 1 {
+        changes.extend(dropped());
     }
+    if changes.is_empty() {
+        return (Outward::AsReceived, changes);
+    }
+    (Outward::Replace(kept.spelt()), changes)
 }
 
-fn repaired<'h>(first: &Candidate<'h>, changes: Changes, kept: Judgement<'h>) -> Judgement<'h> {
-    let value = first.canonical();
-    let sent = AsSent::of(&value);
-    Judgement {
-        sent: sent.form,
-        spelling: sent.spelling,
-        token: sent.token,
-        changes,
-        outward: Outward::Replace(value),
-        ..kept
-    }
+fn dropped() -> Changes {
+    [Change::DuplicateDropped].into_iter().collect()
 }
 
-fn restore<'h>(carrier: &&'h [u8], lines: &[&'h [u8]], repair: Repair) -> Judgement<'h> {
-    let mut judgement = judge_lines(&[carrier], repair);
-    judgement.received = AuthForm::None;
-    judgement.changes.insert(Change::Restored);
-    if repair == Repair::Observe {
-        let outward = if lines.is_empty() { Outward::Absent } else { Outward::AsReceived };
-        return Judgement { changes: judgement.changes, identity: judgement.identity, outward, ..Judgement::NONE };
-    }
-    if judgement.outward == Outward::AsReceived {
-        judgement.outward = Outward::Replace(Cow::Borrowed(carrier));
-    }
-    judgement
+/// The credential came around a hop that strips `Authorization`.
+fn restore<'h>(lines: &[&'h [u8]], carrier: &'h [u8], repair: Repair) -> Judgement<'h> {
+    let own = read(carrier);
+    let (repaired, mut changes) = merge(&[carrier], &own);
+    changes.insert(Change::Restored);
+    let outward = match repair {
+        Repair::On if repaired == Outward::AsReceived => Outward::Replace(Cow::Borrowed(carrier)),
+        Repair::On => repaired,
+        Repair::Observe if lines.is_empty() => Outward::Absent,
+        Repair::Observe => Outward::AsReceived,
+        Repair::Off => {
+            changes = [Change::Restored].into_iter().collect();
+            Outward::Replace(Cow::Borrowed(carrier))
+        }
+    };
+    // Where it is only reported, Grafana sees no credential, and the request counts as one without.
+    let identity = own.into_iter().next().map(|reading| reading.identity).filter(|_| repair != Repair::Observe);
+    conclude(lines, AuthForm::None, outward, changes, identity)
+}
+
+fn conclude<'h>(
+    lines: &[&'h [u8]],
+    received: AuthForm,
+    outward: Outward<'h>,
+    changes: Changes,
+    identity: Option<Cow<'h, [u8]>>,
+) -> Judgement<'h> {
+    let sent = match &outward {
+        Outward::Absent | Outward::Conflict => Sent::default(),
+        Outward::AsReceived => lines.first().map_or_else(Sent::default, |line| Sent::of(line)),
+        Outward::Replace(value) => Sent::of(value),
+    };
+    let Sent { form, spelling, token, basic_holds_token } = sent;
+    Judgement { received, sent: form, spelling, changes, token, basic_holds_token, identity, outward }
 }
 
 #[cfg(test)]

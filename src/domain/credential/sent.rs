@@ -1,84 +1,73 @@
-//! What Grafana sees in one `Authorization` value, which it compares byte for byte.
+//! How Grafana reads a value as it stands, damage and all.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use super::trim::trim;
-use super::{AuthForm, Changes, Judgement, Outward, Spelling};
+use super::basic::Pair;
+use super::peel::trim_as_go;
+use super::reading::{Reading, is_ours};
+use super::{AuthForm, CANONICAL, Spelling};
 use crate::domain::token::{TokenFacts, TokenKind};
 
-/// A value as it stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AsSent {
+/// What Grafana makes of a value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sent {
     pub(super) form: AuthForm,
     pub(super) spelling: Spelling,
     pub(super) token: Option<TokenFacts>,
+    pub(super) basic_holds_token: bool,
 }
 
-impl AsSent {
+impl Sent {
+    /// Reads a value byte for byte as Grafana does (its `HasPrefix(h, "Bearer ")`, Go's `BasicAuth`), after Go's server
+    /// has trimmed it.
     pub(super) fn of(value: &[u8]) -> Self {
-        let value = value.trim_ascii();
-        if let Some(token) = value.strip_prefix(b"Bearer ") {
-            let facts = TokenFacts::of(token);
-            let form = if facts.kind == TokenKind::Jwt { AuthForm::Jwt } else { AuthForm::Bearer };
-            return Self { form, spelling: Spelling::Exact, token: Some(facts) };
+        let value = trim_as_go(value);
+        if let Some(token) = value.strip_prefix(CANONICAL) {
+            return Self::bearer(TokenFacts::of(token), Spelling::Exact);
         }
-        let bare = trim(value, &mut Changes::default());
-        if bare.is_empty() {
-            return Self { form: AuthForm::None, spelling: Spelling::Exact, token: None };
+        if value.is_empty() {
+            return Self::default();
         }
-        if bare.eq_ignore_ascii_case(b"bearer") || bare.eq_ignore_ascii_case(b"basic") {
-            let bearer = bare.eq_ignore_ascii_case(b"bearer");
-            let form = if bearer { AuthForm::Bearer } else { AuthForm::Basic };
-            return Self { form, spelling: Spelling::Empty, token: None };
+        if let Some((scheme, rest)) = value.split_at_checked(6)
+            && scheme.eq_ignore_ascii_case(b"basic ")
+        {
+            return Self::basic(scheme == b"Basic ", rest);
         }
-        if starts_with_ignoring_case(value, b"basic ") {
-            return Self::basic(value);
+        if value.eq_ignore_ascii_case(b"basic") {
+            return Self { form: AuthForm::Other, spelling: Spelling::Empty, ..Self::default() };
         }
-        if starts_with_ignoring_case(bare, b"bearer") && !bare.get(6).is_some_and(u8::is_ascii_alphanumeric) {
-            return Self { form: AuthForm::Bearer, spelling: Spelling::Inexact, token: None };
-        }
-        Self::without_scheme(value, bare)
+        Self::not_understood(value)
     }
 
-    fn basic(value: &[u8]) -> Self {
-        let exact = if value.starts_with(b"Basic ") { Spelling::Exact } else { Spelling::Inexact };
-        let encoded = value.get(6..).unwrap_or_default().trim_ascii();
-        let Some(mut pair) = STANDARD.decode(encoded).ok().filter(|pair| pair.contains(&b':')) else {
-            return Self { form: AuthForm::Other, spelling: Spelling::Inexact, token: None };
+    fn bearer(token: TokenFacts, spelling: Spelling) -> Self {
+        let form = if token.kind == TokenKind::Jwt { AuthForm::Jwt } else { AuthForm::Bearer };
+        Self { form, spelling, token: Some(token), basic_holds_token: false }
+    }
+
+    fn basic(exact: bool, encoded: &[u8]) -> Self {
+        let spelling = if exact { Spelling::Exact } else { Spelling::Inexact };
+        let Some(pair) = Pair::decode(encoded) else {
+            let basic_holds_token = is_ours(encoded);
+            return Self { form: AuthForm::Other, spelling: Spelling::Inexact, token: None, basic_holds_token };
         };
-        let found = match pair.strip_prefix(b"api_key:") {
-            Some(token) => Self { form: AuthForm::BasicApiKey, spelling: exact, token: Some(TokenFacts::of(token)) },
-            None => Self { form: AuthForm::Basic, spelling: exact, token: None },
-        };
-        zeroize::Zeroize::zeroize(&mut pair);
-        found
-    }
-
-    /// The form is judged behind blanks and quotes; what Grafana reads is not.
-    fn without_scheme(value: &[u8], bare: &[u8]) -> Self {
-        let form = match TokenFacts::of(bare).kind {
-            TokenKind::Jwt => AuthForm::Jwt,
-            TokenKind::Unknown => AuthForm::Other,
-            _ => AuthForm::BareToken,
-        };
-        Self { form, spelling: Spelling::Inexact, token: Some(TokenFacts::of(value)) }
-    }
-
-    /// A judgement of a value that goes on as it came.
-    pub(super) const fn judgement<'h>(self) -> Judgement<'h> {
-        Judgement {
-            received: self.form,
-            sent: self.form,
-            spelling: self.spelling,
-            changes: Changes(0),
-            token: self.token,
-            identity: None,
-            outward: Outward::AsReceived,
+        let basic_holds_token = pair.holds_token();
+        match pair.api_key() {
+            Some(token) => {
+                Self { form: AuthForm::BasicApiKey, spelling, token: Some(TokenFacts::of(token)), basic_holds_token }
+            }
+            None => Self { form: AuthForm::Basic, spelling, token: None, basic_holds_token },
         }
     }
-}
 
-fn starts_with_ignoring_case(value: &[u8], start: &[u8]) -> bool {
-    value.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    /// What Grafana does not take for a credential: what it was meant to be still says what to mend.
+    fn not_understood(value: &[u8]) -> Self {
+        let Some(reading) = Reading::of(value) else {
+            return Self { spelling: Spelling::Empty, ..Self::default() };
+        };
+        let form = match reading.form {
+            // Damaged so that Go does not take it for Basic either.
+            AuthForm::Basic | AuthForm::BasicApiKey => AuthForm::Other,
+            form => form,
+        };
+        let token = reading.is_token.then(|| TokenFacts::of(&reading.identity));
+        Self { form, spelling: Spelling::Inexact, token, basic_holds_token: false }
+    }
 }

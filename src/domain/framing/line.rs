@@ -69,9 +69,8 @@ pub(super) fn count_controls(bytes: &[u8]) -> usize {
     let mut count = 0;
     for piece in bytes.chunks(128) {
         // At most 128 of them: a byte holds the sum.
-        let sum = piece.iter().fold(0u8, |sum, byte| {
-            sum + u8::from(((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f))
-        });
+        let sum =
+            piece.iter().fold(0u8, |sum, byte| sum + u8::from(((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f)));
         count += usize::from(sum);
     }
     count
@@ -165,9 +164,8 @@ pub(super) fn check_field(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) ->
 
 /// Judges the fields that frame a message or name its place.
 pub(super) fn check_value(name: &[u8], value: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
-    let value = value.trim_ascii();
     match name.len() {
-        4 if name.eq_ignore_ascii_case(b"host") => check_host(value, head),
+        4 if name.eq_ignore_ascii_case(b"host") => check_host(value.trim_ascii(), head),
         7 if name.eq_ignore_ascii_case(b"upgrade") => {
             head.upgrade = true;
             Ok(())
@@ -176,8 +174,8 @@ pub(super) fn check_value(name: &[u8], value: &[u8], head: &mut HeadSoFar) -> Re
             head.in_credential = true;
             Ok(())
         }
-        14 if name.eq_ignore_ascii_case(b"content-length") => check_length(value, head),
-        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => check_coding(value, head),
+        14 if name.eq_ignore_ascii_case(b"content-length") => check_length(value.trim_ascii(), head),
+        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => check_coding(value.trim_ascii(), head),
         _ => Ok(()),
     }
 }

@@ -1,0 +1,105 @@
+//! Stand-ins for credentials: what logs show, and what buckets are filed under. Neither can be turned back.
+
+use std::fmt;
+use std::hash::Hasher as _;
+
+use sha2::{Digest, Sha256};
+use siphasher::sip128::{Hasher128, SipHasher24};
+
+/// Twelve hex digits that stand for a token in logs: a keyed hash that cannot be turned back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(u64);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012x}", self.0)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a bucket of the limiter is filed under: a keyed 128-bit hash, so that nobody can aim at another's bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BucketKey(pub u128);
+
+impl BucketKey {
+    /// The fingerprint of the same credential.
+    pub const fn fingerprint(self) -> Fingerprint {
+        Fingerprint((self.0 >> 80) as u64)
+    }
+}
+
+/// The key of all hashes of credentials in this process.
+#[derive(Clone)]
+pub struct HashKey([u8; 16]);
+
+impl HashKey {
+    /// Derives the key from what the operator set (`GTP_FINGERPRINT_KEY`), so that fingerprints agree between replicas.
+    pub fn derive(secret: &[u8]) -> Self {
+        let digest = Sha256::digest(secret);
+        let mut key = [0; 16];
+        key.copy_from_slice(digest.as_slice().get(..16).unwrap_or(&[0; 16]));
+        Self(key)
+    }
+
+    /// The key with these bytes, which must be random.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Hashes a credential in its canonical spelling. `domain` keeps a token and an address with equal bytes apart.
+    pub fn hash(&self, domain: u8, credential: &[u8]) -> BucketKey {
+        // A key for each domain rather than a prefix: whole words are hashed faster than shifted ones.
+        let mut key = self.0;
+        if let Some(first) = key.first_mut() {
+            *first ^= domain;
+        }
+        let mut hasher = SipHasher24::new_with_key(&key);
+        hasher.write(credential);
+        BucketKey(hasher.finish128().as_u128())
+    }
+}
+
+impl fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn replicas_with_one_key_agree() {
+        let (one, other) = (HashKey::derive(b"a"), HashKey::derive(b"b"));
+        assert_eq!(one.hash(1, b"x"), HashKey::derive(b"a").hash(1, b"x"));
+        assert_ne!(one.hash(1, b"x"), other.hash(1, b"x"));
+        assert_ne!(one.hash(1, b"x"), one.hash(2, b"x"), "a token and an address with equal bytes share a bucket");
+    }
+
+    #[test]
+    fn a_fingerprint_is_twelve_digits_and_the_key_stays_secret() {
+        let key = HashKey::from_bytes([7; 16]);
+        let shown = key.hash(1, b"glsa_secret").fingerprint().to_string();
+        assert_eq!(shown.len(), 12);
+        assert!(shown.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)), "{shown}");
+        assert_eq!(BucketKey(0).fingerprint().to_string(), "000000000000");
+        assert_eq!(BucketKey(u128::MAX).fingerprint().to_string(), "ffffffffffff");
+        assert_eq!(format!("{key:?}"), "HashKey(…)");
+    }
+
+    proptest! {
+        #[test]
+        fn different_credentials_have_different_buckets(one: Vec<u8>, other: Vec<u8>) {
+            let key = HashKey::from_bytes([1; 16]);
+            prop_assert_eq!(key.hash(1, &one) == key.hash(1, &other), one == other);
+        }
+    }
+}
