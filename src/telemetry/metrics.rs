@@ -7,7 +7,7 @@ use http::Method;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge as Value;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge as Value};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -155,6 +155,8 @@ impl Metrics {
         let in_flight = gauge("http_requests_in_flight", "Requests whose answer has not ended");
         let upgrades = gauge("upgrades_active", "WebSocket connections");
         let connections = gauge("connections_active", "Connections of clients");
+        let current = "Whether the configuration that was read last is in use";
+        registry.register("config_last_reload_successful", current, ConstGauge::new(1u64));
         registry.register_collector(Box::new(sources));
         let mut process = Registry::default();
         process.register_collector(Box::new(process::Process));
@@ -203,7 +205,12 @@ impl Metrics {
         self.overheads.observe(served.overhead.as_secs_f64());
     }
 
+    /// A request that could not be read has no answer that [`Self::served`] would count, so it is counted here.
     pub(super) fn refused(&self, refusal: &Refusal) {
+        if refusal.facts.unread {
+            let labels = RequestLabels { method: "other", code: Code(refusal.status), token: "none" };
+            counter(&self.requests, &labels).inc();
+        }
         let labels = RefusalLabels {
             reason: refusal.reason.code(),
             source: refusal.reason.source().name(),
@@ -287,6 +294,8 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::domain::head::RequestFacts;
+    use crate::domain::reason::Reason;
 
     fn served(method: &Method, status: u16) -> Served<'_> {
         let status = StatusCode::from_u16(status).unwrap();
@@ -319,6 +328,23 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_could_not_be_read_is_counted_too() {
+        let metrics = Metrics::new(Sources::default());
+        metrics.refused(&Refusal::unread(Reason::HeadMalformed, 400, String::new(), String::new()));
+        metrics.refused(&Refusal {
+            facts: RequestFacts::default(),
+            ..Refusal::unread(Reason::TokenExpired, 401, String::new(), String::new())
+        });
+        let text = metrics.expose("").text;
+        let requests: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("grafana_token_proxy_http_requests_total")).collect();
+        assert_eq!(
+            requests,
+            ["grafana_token_proxy_http_requests_total{method=\"other\",code=\"400\",token=\"none\"} 1"]
+        );
+    }
+
+    #[test]
     fn gauges_go_down_again() {
         let metrics = Metrics::new(Sources::default());
         let first = metrics.connection();
@@ -330,7 +356,9 @@ mod tests {
 
     #[test]
     fn the_names_are_the_contract_s() {
-        let text = Metrics::new(Sources::default()).expose("").text;
+        let metrics = Metrics::new(Sources::default());
+        metrics.refused(&Refusal::unread(Reason::HeadMalformed, 400, String::new(), String::new()));
+        let text = metrics.expose("").text;
         let names: Vec<&str> = text
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE "))
