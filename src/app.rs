@@ -19,7 +19,7 @@ use crate::domain::token::HashKey;
 use crate::limits::Limits;
 use crate::proxy::{Proxy, Shared};
 use crate::server::{self, Bound};
-use crate::telemetry::Recorder;
+use crate::telemetry::{Log, Metrics, Recorder, Sources};
 use crate::upstream::{Gauges, Upstream};
 
 /// How often idle connections to Grafana are looked at.
@@ -30,11 +30,25 @@ const TUNNEL_GRACE: Duration = Duration::from_secs(1);
 
 /// Why the program cannot start.
 #[derive(Debug, thiserror::Error)]
-#[error("{what}: {cause}. {cure}")]
+#[error("{what}: {cause}")]
 pub struct StartError {
     what: String,
     cause: String,
     cure: &'static str,
+}
+
+impl StartError {
+    /// How to mend it.
+    pub const fn cure(&self) -> &'static str {
+        self.cure
+    }
+}
+
+impl From<std::io::Error> for StartError {
+    fn from(error: std::io::Error) -> Self {
+        let cure = "raise the limits of this process (files, threads), or look at what the system says";
+        Self { what: "the system refuses what every program needs".into(), cause: error.to_string(), cure }
+    }
 }
 
 /// The running proxy.
@@ -52,12 +66,9 @@ pub struct App {
 
 impl App {
     /// Binds every listener, then starts the workers. Nothing serves unless everything can.
-    pub fn start(
-        config: &Config,
-        recorder: Recorder,
-        gauges: Arc<Gauges>,
-        limits: Arc<Limits>,
-    ) -> Result<Self, StartError> {
+    pub fn start(config: &Config, log: Log) -> Result<Self, StartError> {
+        let (limits, gauges) = (Arc::new(Limits::new(&config.limits)), Arc::<Gauges>::default());
+        let recorder = recorder(log, &limits, &gauges);
         let count =
             config.server.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut bound: Vec<Bound> = Vec::new();
@@ -99,9 +110,9 @@ impl App {
         connections: &Arc<AtomicUsize>,
     ) -> Result<JoinHandle<()>, StartError> {
         let upstream = Upstream::new(config.upstream.clone(), Arc::clone(gauges)).map_err(|error| StartError {
-            what: "The upstream cannot be used".into(),
+            what: "the upstream cannot be used".into(),
             cause: error.to_string(),
-            cure: "Set `upstream.url`.",
+            cure: "set upstream.url",
         })?;
         let uploads = UploadBounds {
             max_body: config.proxy.max_body,
@@ -118,9 +129,9 @@ impl App {
         };
         std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker.run(sockets)).map_err(
             |error| StartError {
-                what: "A worker cannot start".into(),
+                what: "a worker cannot start".into(),
                 cause: error.to_string(),
-                cure: "Raise the limit of threads, or lower `workers`.",
+                cure: "raise the limit of threads, or lower workers",
             },
         )
     }
@@ -196,6 +207,16 @@ impl Worker {
     }
 }
 
+fn recorder(log: Log, limits: &Arc<Limits>, gauges: &Arc<Gauges>) -> Recorder {
+    let (limits, gauges) = (Arc::clone(limits), Arc::clone(gauges));
+    let sources = Sources {
+        tracked: Arc::new(move || limits.tracked()),
+        upstream: Arc::new(move || (gauges.idle(), gauges.busy())),
+        dropped: log.dropped(),
+    };
+    Recorder::new(Metrics::new(sources), log)
+}
+
 fn policy(config: &Config) -> Result<Policy, StartError> {
     let hash_key = match &config.fingerprint_key {
         Some(key) => key.clone(),
@@ -213,18 +234,18 @@ fn policy(config: &Config) -> Result<Policy, StartError> {
 fn random_key() -> Result<HashKey, StartError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| StartError {
-        what: "The system gives no random bytes".into(),
+        what: "the system gives no random bytes".into(),
         cause: error.to_string(),
-        cure: "Set GTP_FINGERPRINT_KEY.",
+        cure: "set GTP_FINGERPRINT_KEY",
     })?;
     Ok(HashKey::from_bytes(bytes))
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> StartError {
     StartError {
-        what: format!("Cannot listen on {address}"),
+        what: format!("cannot listen on {address}"),
         cause: error.to_string(),
-        cure: "Stop what holds the port, or choose another with --listen or --telemetry.",
+        cure: "stop what holds the port, or choose another with --listen or --telemetry",
     }
 }
 

@@ -1,5 +1,7 @@
 //! Arguments → command → exit code.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    grafana_token_proxy::commands::execute(std::env::args_os(), std::env::vars_os())
 }

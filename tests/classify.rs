@@ -20,11 +20,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use grafana_token_proxy::domain::classify::{Answer, Look, Verdict, classify, look};
-use grafana_token_proxy::domain::credential::AuthForm;
-use grafana_token_proxy::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, Spelling};
-use grafana_token_proxy::domain::org::OrgBy;
+use grafana_token_proxy::domain::credential::{Repair, judge};
+use grafana_token_proxy::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
+use grafana_token_proxy::domain::org::{self, OrgMode};
 use grafana_token_proxy::domain::reason::Reason;
-use grafana_token_proxy::domain::token::{TokenFacts, TokenKind};
 
 /// Where the recordings are: all of them where the environment or the neighbouring folder has them, else a subset.
 fn captures() -> Vec<PathBuf> {
@@ -127,49 +126,27 @@ fn facts(request: &Value) -> RequestFacts {
     let method = Method::from_bytes(request["method"].as_str().expect("a method").as_bytes()).expect("a method");
     let uri: Uri = request["target"].as_str().expect("a target").parse().expect("a target");
     let head = Head::collect(&headers);
-    let auth = auth(head.authorization.first().map(|value| value.as_bytes()));
-    let named = head.organisation.first().and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let query = uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("targetOrgId="));
-    let named = named.or(query.map(str::to_owned));
-    let org = OrgFacts {
-        sent: named.as_deref().and_then(|value| value.parse().ok()),
-        by: if named.is_some() { OrgBy::Client } else { OrgBy::None },
-        received: named.map(Into::into),
-    };
+    let lines: Vec<&[u8]> = head.authorization.iter().map(|value| value.as_bytes()).collect();
+    let auth = auth(&lines);
+    let lines: Vec<&[u8]> = head.organisation.iter().map(|value| value.as_bytes()).collect();
+    let settings = org::Settings { default: None, mode: OrgMode::Off };
+    let found = org::decide(&lines, uri.path(), uri.query(), &settings).expect("nothing is refused");
+    let named = head.organisation.first().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let named = named.or_else(|| uri.query().and_then(org::target_org));
+    let org = OrgFacts { received: named.map(Into::into), sent: found.sent, by: found.by };
     RequestFacts::gather(&method, &uri, &head, auth, org)
 }
 
 /// Reads the first `Authorization` line as Grafana does.
-fn auth(value: Option<&[u8]>) -> AuthFacts {
-    let Some(value) = value.filter(|value| !value.is_empty()) else { return AuthFacts::default() };
-    let facts =
-        |form, spelling, token| AuthFacts { received: form, sent: form, spelling, token, ..AuthFacts::default() };
-    if let Some(token) = value.strip_prefix(b"Bearer ") {
-        let token = TokenFacts::of(token);
-        let form = if token.kind == TokenKind::Jwt { AuthForm::Jwt } else { AuthForm::Bearer };
-        return facts(form, Spelling::Exact, Some(token));
+fn auth(values: &[&[u8]]) -> AuthFacts {
+    let found = judge(values, &[], Repair::Off);
+    AuthFacts {
+        received: found.received,
+        sent: found.sent,
+        spelling: found.spelling,
+        token: found.token,
+        changes: found.changes,
     }
-    let lower = value.to_ascii_lowercase();
-    if lower == b"bearer" || lower == b"basic" {
-        return facts(AuthForm::Other, Spelling::Empty, None);
-    }
-    if lower.starts_with(b"basic ") {
-        let exact = if value.starts_with(b"Basic ") { Spelling::Exact } else { Spelling::Inexact };
-        let pair = STANDARD.decode(&value[6..]).ok().filter(|pair| pair.contains(&b':'));
-        return match pair {
-            None => facts(AuthForm::Other, Spelling::Inexact, None),
-            Some(pair) => match pair.strip_prefix(b"api_key:") {
-                Some(token) => facts(AuthForm::BasicApiKey, exact, Some(TokenFacts::of(token))),
-                None => facts(AuthForm::Basic, exact, None),
-            },
-        };
-    }
-    if lower.starts_with(b"bearer") {
-        return facts(AuthForm::Bearer, Spelling::Inexact, None);
-    }
-    let token = TokenFacts::of(value);
-    let form = if token.is_sound() { AuthForm::BareToken } else { AuthForm::Other };
-    facts(form, Spelling::Inexact, Some(token))
 }
 
 #[test]

@@ -1,4 +1,30 @@
 //! The only reader of arguments, environment and files: load, validate, error.
+//!
+//! [`keys`] is the one table. [`mod@file`], [`environment`] and [`arguments`] read the three sources into [`given`] values;
+//! [`effective`] lays them over each other and collects every [`mistake`]; [`coherence`] finds what no key can know
+//! alone. [`mod@print`], [`schema`] and [`mod@reference`] write the table down for people and editors.
+
+pub mod arguments;
+pub mod coherence;
+pub mod effective;
+pub mod environment;
+pub mod file;
+pub mod given;
+pub mod keys;
+pub mod later;
+pub mod masking;
+pub mod mistake;
+pub mod nearest;
+pub mod origin;
+pub mod print;
+pub mod reference;
+pub mod schema;
+pub mod suggestion;
+pub mod values;
+pub mod yaml;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use crate::{admin, domain, proxy, server, telemetry, upstream};
 
@@ -26,3 +52,40 @@ pub struct Config {
     /// The key of fingerprints (`GTP_FINGERPRINT_KEY`), if the operator set one.
     pub fingerprint_key: Option<domain::token::HashKey>,
 }
+
+impl Config {
+    /// A configuration in which nothing is set: what the defaults of the table are entered into.
+    fn unset() -> Self {
+        let rate = domain::limit::Rate { period: Duration::ZERO, burst: NonZeroU32::MIN };
+        Self {
+            server: server::Settings {
+                listen: Vec::new(),
+                workers: None,
+                max_head: 0,
+                max_headers: 0,
+                head_timeout: Duration::ZERO,
+                body_timeout: Duration::ZERO,
+                idle_timeout: Duration::ZERO,
+                max_connections: 0,
+                shutdown_delay: Duration::ZERO,
+                shutdown_grace: Duration::ZERO,
+            },
+            admin: admin::Settings { telemetry: None },
+            upstream: upstream::Settings {
+                url: http::Uri::default(),
+                connect_timeout: Duration::ZERO,
+                response_timeout: Duration::ZERO,
+            },
+            proxy: proxy::Settings { max_body: None, max_in_flight: 0 },
+            authorization: domain::credential::Settings::default(),
+            org: domain::org::Settings::default(),
+            limits: domain::limit::Settings { per_token: rate, per_client: rate, exempt: Vec::new(), max_tracked: 0 },
+            clients: domain::client::Settings::default(),
+            log: telemetry::LogSettings::default(),
+            fingerprint_key: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

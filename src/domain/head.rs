@@ -93,6 +93,16 @@ const PROTECTED: [&[u8]; 8] = [
     b"x-real-ip",
 ];
 
+/// Whether `Connection` lines say nothing but what every client says.
+pub fn is_plain(lines: &[&HeaderValue]) -> bool {
+    lines.iter().all(|line| {
+        let line = line.as_bytes();
+        line.eq_ignore_ascii_case(b"keep-alive")
+            || line.eq_ignore_ascii_case(b"close")
+            || line.eq_ignore_ascii_case(b"upgrade")
+    })
+}
+
 /// The names that `Connection` lines nominate.
 pub fn nominated<'h>(lines: &[&'h HeaderValue]) -> impl Iterator<Item = &'h [u8]> {
     lines.iter().flat_map(|line| line.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii)
@@ -106,7 +116,7 @@ pub fn is_protected(name: &[u8]) -> bool {
 impl<'h> Head<'h> {
     /// Whether a `Connection` line nominates a field that it must not take away.
     pub fn nominates_protected(&self) -> bool {
-        !self.connection.is_empty() && nominated(&self.connection).any(is_protected)
+        !is_plain(&self.connection) && nominated(&self.connection).any(is_protected)
     }
 
     /// Collects from `headers`.

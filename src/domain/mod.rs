@@ -5,7 +5,6 @@ pub mod credential;
 pub mod org;
 pub mod path_rule;
 pub mod request_id;
-pub mod forwarded;
 pub mod client;
 pub mod limit;
 pub mod head;

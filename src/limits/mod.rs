@@ -1,5 +1,6 @@
 //! The limiters: governor's GCRA over a bounded store, on a monotonic clock.
 
+mod clock;
 mod store;
 
 use std::cell::Cell;
@@ -7,13 +8,14 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock, MonotonicClock, Reference};
+use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use http::HeaderValue;
 
+use self::clock::{Moment, SinceStart};
 use self::store::Store;
 use crate::domain::limit::{Decision, Policy, Rate, Settings};
 use crate::domain::token::BucketKey;
@@ -65,28 +67,26 @@ struct Limiter<C: Clock + Clone> {
     policy: Policy,
     rate: Rate,
     header: HeaderValue,
-    limiter: RateLimiter<Visit, Buckets, C, NoOpMiddleware<C::Instant>>,
-    clock: C,
-    start: C::Instant,
+    limiter: RateLimiter<Visit, Buckets, SinceStart<C>, NoOpMiddleware<Moment>>,
 }
 
 impl<C: Clock + Clone> Limiter<C> {
-    fn new(policy: Policy, rate: Rate, store: &Arc<Store>, clock: C) -> Self {
+    fn new(policy: Policy, rate: Rate, store: &Arc<Store>, clock: SinceStart<C>) -> Self {
         // A period of zero has no meaning to governor: the shortest that there is.
         let period = rate.period.max(Duration::from_nanos(1));
         let quota = Quota::with_period(period).unwrap_or(Quota::per_second(rate.burst)).allow_burst(rate.burst);
-        let limiter = RateLimiter::new(quota, Buckets(Arc::clone(store)), clock.clone());
-        let start = clock.now();
-        Self { policy, rate, header: policy.header(&rate), limiter, clock, start }
+        let limiter = RateLimiter::new(quota, Buckets(Arc::clone(store)), clock);
+        Self { policy, rate, header: policy.header(&rate), limiter }
     }
 
     fn check(&self, key: BucketKey) -> Decision {
         let visit = Visit { key, time: Cell::new(0) };
         let refusal = self.limiter.check_key(&visit).err();
-        let now = self.clock.now();
-        let debt = visit.time.get().saturating_sub(now.duration_since(self.start).as_u64());
-        let (remaining, next) = self.rate.left(Duration::from_nanos(debt));
-        let retry_after = refusal.as_ref().map_or(Duration::ZERO, |refusal| refusal.wait_time_from(now));
+        let now = self.limiter.clock().now().as_nanos();
+        let until = |moment: u64| Duration::from_nanos(moment.saturating_sub(now));
+        let (remaining, next) = self.rate.left(until(visit.time.get()));
+        let retry_after =
+            refusal.as_ref().map_or(Duration::ZERO, |refusal| until(refusal.earliest_possible().as_nanos()));
         let admitted = refusal.is_none();
         Decision { policy: self.policy, admitted, remaining: if admitted { remaining } else { 0 }, next, retry_after }
     }
@@ -111,6 +111,7 @@ impl<C: Clock + Clone> Limits<C> {
     /// Limits on another clock.
     pub fn with_clock(settings: &Settings, clock: C) -> Self {
         let store = Arc::new(Store::new(settings.max_tracked));
+        let clock = SinceStart::new(clock);
         let token = Limiter::new(Policy::Token, settings.per_token, &store, clock.clone());
         let client = Limiter::new(Policy::Client, settings.per_client, &store, clock);
         Self { store, token, client }
@@ -140,7 +141,7 @@ impl<C: Clock + Clone> Limits<C> {
 
     /// Buckets that are not full now.
     pub fn tracked(&self) -> usize {
-        let now = self.token.clock.now().duration_since(self.token.start).as_u64();
+        let now = self.token.limiter.clock().now().as_nanos();
         self.store.in_debt(now)
     }
 }

@@ -21,14 +21,14 @@ struct Shard {
 
 /// A store of at most a given number of buckets, 16 bytes each.
 #[derive(Debug)]
-pub struct Store {
+pub(super) struct Store {
     shards: Vec<Mutex<Shard>>,
     sets: u64,
 }
 
 impl Store {
     /// Room for `capacity` buckets (at least 16).
-    pub fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         let sets = (capacity / WAYS).max(1);
         let count = sets.min(SHARDS);
         let shards = (0..count).map(|shard| {
@@ -39,11 +39,15 @@ impl Store {
     }
 
     /// Shows `change` the time of `key`'s bucket (`None`: a full bucket), and keeps the time that it returns.
-    pub fn update<T, E>(&self, key: BucketKey, change: impl FnOnce(Option<u64>) -> Result<(T, u64), E>) -> Result<T, E> {
+    pub(super) fn update<T, E>(
+        &self,
+        key: BucketKey,
+        change: impl FnOnce(Option<u64>) -> Result<(T, u64), E>,
+    ) -> Result<T, E> {
         let hash = key.0 as u64;
         // The tag and the place come from different halves of the hash. Zero means that a place is free.
         let tag = ((key.0 >> 64) as u64).max(1);
-        let set = (u128::from(hash) * u128::from(self.sets) >> 64) as usize;
+        let set = ((u128::from(hash) * u128::from(self.sets)) >> 64) as usize;
         let count = self.shards.len();
         let Some(shard) = self.shards.get(set % count) else { return change(None).map(|(value, _)| value) };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +69,7 @@ impl Store {
     }
 
     /// Buckets that are not full at `now`.
-    pub fn in_debt(&self, now: u64) -> usize {
+    pub(super) fn in_debt(&self, now: u64) -> usize {
         let count = |shard: &Mutex<Shard>| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.times.iter().filter(|time| **time > now).count()

@@ -1,4 +1,5 @@
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use governor::clock::FakeRelativeClock;
 use proptest::prelude::*;
@@ -75,7 +76,11 @@ fn a_flood_of_keys_stays_within_the_bound_and_spares_those_deepest_in_debt() {
     }
     assert!(limits.tracked() <= 10_000, "{}", limits.tracked());
     for known in 0..50 {
-        assert_eq!(limits.check(Policy::Token, key(known)).remaining, 9, "token {known} got a new budget from the flood");
+        assert_eq!(
+            limits.check(Policy::Token, key(known)).remaining,
+            9,
+            "token {known} got a new budget from the flood"
+        );
     }
 }
 
@@ -88,6 +93,39 @@ fn buckets_that_are_full_again_are_not_counted() {
     assert_eq!(limits.tracked(), 100);
     clock.advance(Duration::from_secs(2));
     assert_eq!(limits.tracked(), 0);
+}
+
+/// A clock that moves on with every look at it, as the real one does, by no constant step.
+#[derive(Clone)]
+struct Running {
+    clock: FakeRelativeClock,
+    step: Arc<AtomicU64>,
+}
+
+impl Clock for Running {
+    type Instant = <FakeRelativeClock as Clock>::Instant;
+
+    fn now(&self) -> Self::Instant {
+        let step = self.step.fetch_add(1, Relaxed);
+        // The second look, while the first limiter is made, takes long: the thread was put aside there.
+        self.clock.advance(if step == 1 { Duration::from_millis(5) } else { Duration::from_nanos(100) });
+        self.clock.now()
+    }
+}
+
+#[test]
+fn what_is_left_does_not_depend_on_when_a_limiter_was_made() {
+    let clock = Running { clock: FakeRelativeClock::default(), step: Arc::default() };
+    let rate = rate(1000, 200);
+    let settings = Settings { per_token: rate, per_client: rate, exempt: Vec::new(), max_tracked: 100 };
+    let limits = Limits::with_clock(&settings, clock);
+    for policy in [Policy::Token, Policy::Client] {
+        let key = key(policy as u64);
+        for left in (190..200).rev() {
+            assert_eq!(limits.check(policy, key).remaining, left, "{policy:?}");
+        }
+    }
+    assert_eq!(limits.tracked(), 2);
 }
 
 proptest! {

@@ -331,7 +331,8 @@ impl Proxy {
             overhead: duration.saturating_sub(upstream.unwrap_or_default()),
         };
         self.recorder.served(&served);
-        if self.recorder.writes_served() {
+        // A refused request has its line already.
+        if self.recorder.writes_served() && !response.headers().contains_key(name::REASON) {
             self.recorder.write_served(&ServedLine {
                 facts: &judged.facts,
                 status: served.status,

@@ -101,7 +101,13 @@ impl Proxy {
 }
 
 fn auth_facts(judgement: &Judgement<'_>) -> AuthFacts {
-    AuthFacts { received: judgement.received, sent: judgement.sent, token: judgement.token, changes: judgement.changes, spelling: Default::default() }
+    AuthFacts {
+        received: judgement.received,
+        sent: judgement.sent,
+        token: judgement.token,
+        changes: judgement.changes,
+        spelling: judgement.spelling,
+    }
 }
 
 /// What a stranger wrote, short enough to be told again.
@@ -115,7 +121,7 @@ fn is_probe(value: &[u8]) -> bool {
 
 impl Judged {
     /// What reached us and what we sent: the value of `X-Token-Proxy-Saw`.
-    pub fn saw(&self) -> Option<HeaderValue> {
+    pub(super) fn saw(&self) -> Option<HeaderValue> {
         let probe = self.probe.as_ref()?.to_str().ok()?;
         let auth = &self.facts.auth;
         let mut text = format!("probe={probe}; auth_received={}", auth.received.name());

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use crate::domain::client;
 use crate::domain::credential::Outward;
 use crate::domain::decide::Findings;
-use crate::domain::head::{Head, is_protected, nominated};
+use crate::domain::head::{Head, is_plain, is_protected, nominated};
 use crate::domain::org::OrgHeader;
 
 /// Our own fields.
@@ -51,7 +51,7 @@ impl Plan {
         let may_identify = |name: &HeaderName| found.trusted && clients.identity_headers.contains(name);
         remove.extend(head.identity.iter().filter(|name| !may_identify(name)).map(|name| (*name).clone()));
         remove.extend(restore_from.iter().cloned());
-        if !head.connection.is_empty() {
+        if !is_plain(&head.connection) {
             remove.extend(taken_away(&head.connection));
         }
         Self {

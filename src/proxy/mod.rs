@@ -64,7 +64,8 @@ pub struct Proxy {
     max_in_flight: usize,
     in_flight: Arc<AtomicUsize>,
     requests: AtomicU64,
-    worker: u64,
+    /// What the ids of this worker begin with.
+    seed: u128,
 }
 
 /// The other end of a connection.
@@ -81,6 +82,7 @@ pub struct Peer {
 impl Proxy {
     /// The request path of worker number `worker`.
     pub fn new(shared: Shared, upstream: Upstream, settings: &Settings, uploads: UploadBounds, worker: u64) -> Self {
+        let seed = shared.policy.hash_key.hash(b'r', &worker.to_le_bytes()).0;
         Self {
             policy: shared.policy,
             limits: shared.limits,
@@ -93,7 +95,7 @@ impl Proxy {
             max_in_flight: settings.max_in_flight,
             in_flight: Arc::default(),
             requests: AtomicU64::new(0),
-            worker,
+            seed,
         }
     }
 
@@ -107,13 +109,13 @@ impl Proxy {
         &self.recorder
     }
 
-    /// A number for a request that no other request of this process has, and nobody can guess.
+    /// A number for a request that no other request has: unique, not secret.
     pub fn next_id(&self) -> u128 {
         let count = self.requests.fetch_add(1, Relaxed);
-        let mut bytes = [0; 16];
-        for (to, from) in bytes.iter_mut().zip(self.worker.to_le_bytes().into_iter().chain(count.to_le_bytes())) {
-            *to = from;
-        }
-        self.policy.hash_key.hash(b'r', &bytes).0
+        // The finaliser of SplitMix64 is a bijection, so ids of one worker differ; the seed tells workers apart.
+        let mut mixed = count.wrapping_add(self.seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (self.seed & !u128::from(u64::MAX)) | u128::from(mixed ^ (mixed >> 31))
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Guard<S> {
 
 impl<S> Guard<S> {
     /// Wraps a stream at its beginning.
-    pub fn new(
+    pub(super) fn new(
         stream: S,
         bounds: Bounds,
         progress: Arc<Progress>,

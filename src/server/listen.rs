@@ -15,6 +15,7 @@ use super::{Settings, connection};
 use crate::domain::reason::Reason;
 use crate::proxy::Proxy;
 use crate::proxy::respond::{Answer, as_bytes};
+use crate::telemetry::Refusal;
 
 /// Connections the kernel keeps for us while a worker is busy.
 const BACKLOG: i32 = 4096;
@@ -86,7 +87,7 @@ pub async fn serve(
                 let _ = stream.set_nodelay(true);
                 let slot = Slot::take(&connections);
                 if connections.load(Relaxed) > settings.max_connections {
-                    tasks.spawn(turn_away(stream, Arc::clone(&proxy), slot));
+                    tasks.spawn(turn_away(stream, remote, Arc::clone(&proxy), slot));
                     continue;
                 }
                 let gauge = proxy.recorder().metrics().connection();
@@ -123,14 +124,19 @@ impl Drop for Slot {
 }
 
 /// Says why a connection is not served, without reading from it.
-async fn turn_away(stream: TcpStream, proxy: Arc<Proxy>, slot: Slot) {
+async fn turn_away(stream: TcpStream, remote: SocketAddr, proxy: Arc<Proxy>, slot: Slot) {
     let answer = Answer::new(
         Reason::Overloaded,
         "The proxy holds as many connections as it may (`http.max_connections`).",
         "Retry in a second; close idle connections, or raise the bound.",
     );
-    let response = answer.into_response(&proxy.new_request_id(), None);
-    let bytes = as_bytes(&response, true);
-    let _ = stream.try_write(&bytes);
+    let id = proxy.new_request_id();
+    proxy.recorder().refused(Refusal {
+        request_id: id.to_str().unwrap_or_default().to_owned(),
+        client: Some(remote.ip().to_canonical()),
+        ..Refusal::unread(answer.reason, answer.status.as_u16(), answer.detail.clone(), answer.hint.clone())
+    });
+    let response = answer.into_response(&id, None);
+    let _ = stream.try_write(&as_bytes(&response, true));
     drop((stream, slot));
 }

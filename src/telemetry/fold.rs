@@ -1,114 +1,225 @@
-//! The same refusal of the same caller is written at most once a second; the rest is counted.
+//! Folds refusals that repeat: the same one of the same caller is written at most once a second, then counted.
+//!
+//! Pure: the time is an argument. Every refusal is either written or counted in the `suppressed` of a later line.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::record::Refusal;
 use crate::domain::reason::Reason;
+use crate::domain::token::Fingerprint;
 
 /// Between two lines of the same refusal.
-pub(super) const INTERVAL: Duration = Duration::from_secs(1);
+const WINDOW: Duration = Duration::from_secs(1);
 
-/// Refusals that are told apart at once. A flood of strangers is written, not folded, beyond that; the channel before
-/// this bounds how much.
-const MAX_FOLDS: usize = 1024;
+/// Refusals told apart at once. Callers choose their number, so it is bounded; the oldest go first.
+const MOST: usize = 1024;
 
-/// A reason and a caller: the token, or the address where there is none.
-type Key = (Reason, u64);
+/// What makes two refusals the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    reason: Reason,
+    caller: Caller,
+}
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Caller {
+    Token(Fingerprint),
+    Address(Option<IpAddr>),
+}
+
+impl Key {
+    fn of(refusal: &Refusal) -> Self {
+        let address = || Caller::Address(refusal.client);
+        Self { reason: refusal.reason, caller: refusal.fingerprint.map_or_else(address, Caller::Token) }
+    }
+}
+
+/// A refusal to be written, and how many were left out before it.
 #[derive(Debug)]
-struct Fold {
-    written: Instant,
-    left_out: u64,
-    last: Option<Refusal>,
+pub(super) struct Folded {
+    pub(super) refusal: Refusal,
+    pub(super) suppressed: u64,
 }
 
-/// Which refusals were written lately.
+/// What came within a window after the line that opened it.
 #[derive(Debug, Default)]
-pub(super) struct Folds(HashMap<Key, Fold>);
+struct Window {
+    /// The last that came.
+    held: Option<Box<Refusal>>,
+    /// Those before it.
+    dropped: u64,
+}
 
-impl Folds {
-    /// Takes a refusal in. Returns it with the number of those left out before it, if it is to be written.
-    pub(super) fn take(&mut self, refusal: Refusal, now: Instant) -> Option<(Refusal, u64)> {
-        let key = key(&refusal);
-        if let Some(fold) = self.0.get_mut(&key) {
-            if now.saturating_duration_since(fold.written) < INTERVAL {
-                fold.left_out += 1;
-                fold.last = Some(refusal);
-                return None;
-            }
-            fold.written = now;
-            fold.last = None;
-            return Some((refusal, std::mem::take(&mut fold.left_out)));
-        }
-        if self.0.len() < MAX_FOLDS {
-            self.0.insert(key, Fold { written: now, left_out: 0, last: None });
-        }
-        Some((refusal, 0))
+impl Window {
+    fn hold(&mut self, refusal: Refusal) {
+        self.dropped += u64::from(self.held.replace(Box::new(refusal)).is_some());
     }
 
-    /// The refusals whose second is over without another one to carry the count: each is the last of those left out.
-    pub(super) fn due(&mut self, now: Instant, all: bool) -> Vec<(Refusal, u64)> {
-        let mut due = Vec::new();
-        self.0.retain(|_, fold| {
-            if !all && now.saturating_duration_since(fold.written) < INTERVAL {
-                return true;
-            }
-            let Some(last) = fold.last.take() else { return false };
-            due.push((last, std::mem::take(&mut fold.left_out) - 1));
-            fold.written = now;
-            true
-        });
-        due
+    fn close(self) -> Option<Folded> {
+        self.held.map(|refusal| Folded { refusal: *refusal, suppressed: self.dropped })
     }
 }
 
-fn key(refusal: &Refusal) -> Key {
-    let mut hasher = DefaultHasher::new();
-    match refusal.fingerprint {
-        Some(fingerprint) => fingerprint.hash(&mut hasher),
-        None => refusal.client.hash(&mut hasher),
+/// The windows that are open. Each lasts as long, so they end in the order in which they began.
+#[derive(Debug, Default)]
+pub(super) struct Folding {
+    windows: HashMap<Key, Window>,
+    ends: VecDeque<(Instant, Key)>,
+}
+
+impl Folding {
+    /// Takes a refusal in, and gives out what is to be written now.
+    pub(super) fn take(&mut self, refusal: Refusal, now: Instant, write: &mut impl FnMut(Folded)) {
+        self.expire(now, write);
+        let key = Key::of(&refusal);
+        if let Some(window) = self.windows.get_mut(&key) {
+            return window.hold(refusal);
+        }
+        if self.windows.len() >= MOST {
+            self.close_oldest(write);
+        }
+        write(Folded { refusal, suppressed: 0 });
+        self.open(key, now);
     }
-    (refusal.reason, hasher.finish())
+
+    /// Writes what was held in windows that have ended.
+    pub(super) fn expire(&mut self, now: Instant, write: &mut impl FnMut(Folded)) {
+        while self.ends.front().is_some_and(|(end, _)| *end <= now) {
+            if let Some(key) = self.close_oldest(write) {
+                // It was written just now: the next one waits its second.
+                self.open(key, now);
+            }
+        }
+    }
+
+    /// Writes all that is held.
+    pub(super) fn finish(&mut self, write: &mut impl FnMut(Folded)) {
+        while !self.ends.is_empty() {
+            self.close_oldest(write);
+        }
+    }
+
+    /// When [`Self::expire`] next has something to do.
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        self.ends.front().map(|(end, _)| *end)
+    }
+
+    fn open(&mut self, key: Key, now: Instant) {
+        self.windows.insert(key, Window::default());
+        self.ends.push_back((now + WINDOW, key));
+    }
+
+    /// Returns the key if something had been held.
+    fn close_oldest(&mut self, write: &mut impl FnMut(Folded)) -> Option<Key> {
+        let (_, key) = self.ends.pop_front()?;
+        let folded = self.windows.remove(&key)?.close()?;
+        write(folded);
+        Some(key)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn refusal(client: u8, reason: Reason) -> Refusal {
-        let mut refusal = Refusal::unread(reason, 401, String::new(), String::new());
-        refusal.client = Some([127, 0, 0, client].into());
-        refusal
+    fn refusal(reason: Reason, client: u8) -> Refusal {
+        let client = Some(IpAddr::from([10, 0, 0, client]));
+        Refusal { client, ..Refusal::unread(reason, 401, String::new(), String::new()) }
+    }
+
+    fn written(folding: &mut Folding, now: Instant, refusals: impl IntoIterator<Item = Refusal>) -> Vec<u64> {
+        let mut lines = Vec::new();
+        let mut write = |folded: Folded| lines.push(folded.suppressed);
+        for refusal in refusals {
+            folding.take(refusal, now, &mut write);
+        }
+        folding.expire(now, &mut write);
+        lines
     }
 
     #[test]
-    fn equal_refusals_are_counted_and_none_is_lost() {
-        let (mut folds, start) = (Folds::default(), Instant::now());
-        let mut told = 0;
-        for n in 0..2500u64 {
-            let now = start + Duration::from_millis(n);
-            for client in 0..3 {
-                told += folds.take(refusal(client, Reason::TokenExpired), now).map_or(0, |(_, left_out)| left_out + 1);
+    fn the_same_refusal_is_written_once_a_second_and_then_counted() {
+        let (mut folding, start) = (Folding::default(), Instant::now());
+        let expired = || refusal(Reason::TokenExpired, 1);
+        assert_eq!(written(&mut folding, start, (0..10).map(|_| expired())), [0]);
+        assert_eq!(written(&mut folding, start + WINDOW / 2, [expired()]), [0u64; 0]);
+        // Ten are held: the last is written, nine were left out.
+        assert_eq!(written(&mut folding, start + WINDOW, []), [9]);
+        assert_eq!(written(&mut folding, start + WINDOW, [expired()]), [0u64; 0]);
+        assert_eq!(written(&mut folding, start + WINDOW * 2, []), [0]);
+        assert_eq!(written(&mut folding, start + WINDOW * 3, []), [0u64; 0]);
+        assert_eq!(folding.next_end(), None);
+        assert_eq!(written(&mut folding, start + WINDOW * 4, [expired()]), [0]);
+    }
+
+    #[test]
+    fn other_reasons_callers_and_tokens_are_not_the_same() {
+        let key = crate::domain::token::HashKey::from_bytes([1; 16]);
+        let with_token = |name: &[u8]| {
+            let mut refusal = refusal(Reason::TokenExpired, 1);
+            refusal.fingerprint = Some(key.hash(1, name).fingerprint());
+            refusal
+        };
+        let all = [
+            refusal(Reason::TokenExpired, 1),
+            refusal(Reason::TokenExpired, 2),
+            refusal(Reason::TokenUnknown, 1),
+            with_token(b"a"),
+            with_token(b"b"),
+        ];
+        assert_eq!(written(&mut Folding::default(), Instant::now(), all), [0; 5]);
+    }
+
+    #[test]
+    fn a_token_is_the_same_from_every_address() {
+        let key = crate::domain::token::HashKey::from_bytes([1; 16]);
+        let from = |client| {
+            let mut refusal = refusal(Reason::TokenExpired, client);
+            refusal.fingerprint = Some(key.hash(1, b"a").fingerprint());
+            refusal
+        };
+        assert_eq!(written(&mut Folding::default(), Instant::now(), [from(1), from(2), from(3)]), [0]);
+    }
+
+    #[test]
+    fn a_flood_of_callers_flushes_the_oldest_and_stays_within_the_bound() {
+        let (mut folding, now) = (Folding::default(), Instant::now());
+        let held = (0..3).map(|_| refusal(Reason::TokenExpired, 1));
+        assert_eq!(written(&mut folding, now, held), [0]);
+        let flood = (0..5000u32).map(|number| {
+            let mut refusal = refusal(Reason::TokenUnknown, 0);
+            refusal.client = Some(IpAddr::from(number.to_be_bytes()));
+            refusal
+        });
+        let lines = written(&mut folding, now, flood);
+        assert_eq!((lines.len(), lines.iter().sum::<u64>()), (5001, 1));
+        assert!(folding.windows.len() <= MOST && folding.ends.len() <= MOST);
+    }
+
+    proptest! {
+        /// Each refusal is a line of its own or counted in one, whatever comes when.
+        #[test]
+        fn none_is_lost_and_none_is_counted_twice(arrivals in prop::collection::vec((0u64..700, 0u8..4), 0..200)) {
+            let (mut folding, mut now) = (Folding::default(), Instant::now());
+            let mut lines: HashMap<Option<IpAddr>, Vec<Instant>> = HashMap::new();
+            let mut told = 0;
+            let count = arrivals.len() as u64;
+            for (gap, client) in arrivals {
+                now += Duration::from_millis(gap);
+                folding.take(refusal(Reason::TokenExpired, client), now, &mut |folded: Folded| {
+                    told += 1 + folded.suppressed;
+                    lines.entry(folded.refusal.client).or_default().push(now);
+                });
             }
-            told += folds.due(now, false).iter().map(|(_, left_out)| left_out + 1).sum::<u64>();
+            for times in lines.values() {
+                prop_assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= WINDOW), "{times:?}");
+            }
+            folding.finish(&mut |folded: Folded| told += 1 + folded.suppressed);
+            prop_assert_eq!(told, count);
         }
-        told += folds.due(start + Duration::from_secs(9), true).iter().map(|(_, left_out)| left_out + 1).sum::<u64>();
-        assert_eq!(told, 7500);
-        assert!(folds.take(refusal(1, Reason::TokenUnknown), start).is_some(), "another reason is told at once");
-    }
-
-    #[test]
-    fn a_flood_of_callers_does_not_grow_the_table() {
-        let (mut folds, now) = (Folds::default(), Instant::now());
-        for n in 0..100_000u32 {
-            let mut stranger = refusal(0, Reason::TokenUnknown);
-            stranger.client = Some(std::net::Ipv4Addr::from(n).into());
-            folds.take(stranger, now);
-        }
-        assert!(folds.0.len() <= MAX_FOLDS);
-        assert!(folds.due(now + INTERVAL, false).is_empty());
-        assert!(folds.0.is_empty(), "what is over is forgotten");
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
+use anstyle::{AnsiColor, Style};
 use time::OffsetDateTime;
 
 use super::{Level, LogFormat};
@@ -78,7 +79,8 @@ impl Line {
     fn json(&self, out: &mut String) {
         out.push_str("{\"timestamp\":\"");
         put_timestamp(out, self.at);
-        let _ = write!(out, "\",\"level\":\"{}\",\"event\":\"{}\"", self.level.name(), self.event);
+        let _ = write!(out, "\",\"level\":\"{}\",\"event\":", self.level.name());
+        put_json_text(out, &self.event);
         for (key, value) in &self.fields {
             let _ = write!(out, ",\"{key}\":");
             match value {
@@ -97,51 +99,33 @@ impl Line {
     fn logfmt(&self, out: &mut String) {
         out.push_str("timestamp=");
         put_timestamp(out, self.at);
-        let _ = write!(out, " level={} event={}", self.level.name(), self.event);
+        let _ = write!(out, " level={} event=", self.level.name());
+        put_logfmt_text(out, &self.event);
         for (key, value) in &self.fields {
             let _ = write!(out, " {key}=");
             put_logfmt(out, value);
         }
     }
 
+    /// Time, level and event first, then the pairs of logfmt; what a reader looks for stands out.
     fn pretty(&self, out: &mut String, colour: bool) {
-        use anstyle::{AnsiColor, Style};
-        let (style, dim) = match (colour, self.level) {
-            (false, _) => (Style::new(), Style::new()),
-            (true, Level::Error) => (AnsiColor::Red.on_default().bold(), Style::new().dimmed()),
-            (true, Level::Warn) => (AnsiColor::Yellow.on_default().bold(), Style::new().dimmed()),
-            (true, _) => (AnsiColor::Green.on_default(), Style::new().dimmed()),
-        };
-        let mut stamp = String::new();
-        put_timestamp(&mut stamp, self.at);
-        let clock = stamp.get(11..23).unwrap_or(&stamp);
-        let get = |wanted: &str| self.fields.iter().find(|(key, _)| *key == wanted).map(|(_, value)| value);
-        let headline = get("reason").map_or_else(|| self.event.to_string(), plain);
-        let _ = write!(out, "{dim}{clock}{dim:#} {style}{:<5} {headline}{style:#}", self.level.name());
-        for key in ["status", "method", "path"] {
-            if let Some(value) = get(key) {
-                let _ = write!(out, " {}", plain(value));
-            }
-        }
-        for key in ["detail", "hint"] {
-            if let Some(value) = get(key) {
-                let arrow = if key == "hint" { "→ " } else { "  " };
-                let _ = write!(out, "\n             {arrow}{}", plain(value));
-            }
-        }
-        let shown = ["reason", "status", "method", "path", "detail", "hint"];
-        let rest: Vec<String> = self
-            .fields
-            .iter()
-            .filter(|(key, _)| !shown.contains(key))
-            .map(|(key, value)| {
-                let mut text = format!("{key}=");
-                put_logfmt(&mut text, value);
-                text
-            })
-            .collect();
-        if !rest.is_empty() {
-            let _ = write!(out, "\n             {dim}  {}{dim:#}", rest.join(" "));
+        let style = |style: Style| if colour { style } else { Style::new() };
+        let (dim, bold) = (style(Style::new().dimmed()), style(Style::new().bold()));
+        let loud = style(match self.level {
+            Level::Error => AnsiColor::Red.on_default().bold(),
+            Level::Warn => AnsiColor::Yellow.on_default().bold(),
+            Level::Info | Level::Debug => AnsiColor::Green.on_default(),
+        });
+        let _ = write!(out, "{dim}");
+        put_timestamp(out, self.at);
+        let _ = write!(out, "{dim:#} {loud}{:<5}{loud:#} ", self.level.name());
+        put_logfmt_text(out, &self.event);
+        for (key, value) in &self.fields {
+            let plain = Style::new();
+            let style = if matches!(*key, "reason" | "hint") { &bold } else { &plain };
+            let _ = write!(out, " {dim}{key}={dim:#}{style}");
+            put_logfmt(out, value);
+            let _ = write!(out, "{style:#}");
         }
     }
 }
@@ -174,7 +158,7 @@ fn put_number(out: &mut String, value: &Field) {
     }
 }
 
-/// A JSON string (RFC 8259 §7). C1 controls and the line separators are escaped, too: a terminal or a viewer acts on them.
+/// A JSON string (RFC 8259 §7). Beyond JSON's own, what a terminal or a viewer would act on is escaped.
 fn put_json_text(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
@@ -184,13 +168,20 @@ fn put_json_text(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+            c if is_acted_on(c) => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
             c => out.push(c),
         }
     }
     out.push('"');
+}
+
+/// Controls, separators of lines and paragraphs, and marks that turn the direction of writing: with the last, a stranger
+/// could make a viewer show another line than there is.
+const fn is_acted_on(c: char) -> bool {
+    matches!(c, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 fn put_logfmt(out: &mut String, value: &Field) {
@@ -203,20 +194,9 @@ fn put_logfmt(out: &mut String, value: &Field) {
 }
 
 fn put_logfmt_text(out: &mut String, text: &str) {
-    let bare = !text.is_empty() && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=' | '\\'));
+    let bare = !text.is_empty()
+        && text.chars().all(|c| !c.is_whitespace() && !is_acted_on(c) && !matches!(c, '"' | '=' | '\\'));
     if bare { out.push_str(text) } else { put_json_text(out, text) }
-}
-
-/// A value for eyes: on one line, with nothing that a terminal would act on.
-fn plain(value: &Field) -> String {
-    let mut out = String::new();
-    match value {
-        Field::Static(text) => out.push_str(text),
-        Field::Text(text) => out.extend(text.chars().map(|c| if c.is_control() { '·' } else { c })),
-        Field::List(list) => out.push_str(&list.join(", ")),
-        number => put_number(&mut out, number),
-    }
-    out
 }
 
 #[cfg(test)]
@@ -249,20 +229,27 @@ mod tests {
         );
         assert_eq!(
             line.write(LogFormat::Pretty, false),
-            "22:13:20.123 warn  token_expired 401\n               it \"ended\"·\n               changes=scheme_case,quotes_removed duration_ms=1.234\n"
+            "2023-11-14T22:13:20.123Z warn  request_refused status=401 reason=token_expired detail=\"it \\\"ended\\\"\\n\" changes=scheme_case,quotes_removed duration_ms=1.234\n"
         );
+        let coloured = line.write(LogFormat::Pretty, true);
+        assert!(coloured.contains("\u{1b}[1mtoken_expired\u{1b}[0m"), "{coloured}");
+        let colourless = coloured.split('\u{1b}').map(|piece| {
+            piece.split_once('m').map_or(piece, |(code, rest)| if code.starts_with('[') { rest } else { piece })
+        });
+        assert_eq!(colourless.collect::<String>(), line.write(LogFormat::Pretty, false));
     }
 
     proptest! {
         #[test]
-        fn any_text_makes_one_valid_line(text in "\\PC*|[\\x00-\\x20\"\\\\=\u{80}-\u{a0}\u{2028}]{0,20}") {
+        fn any_text_makes_one_valid_line(text in "\\PC*|[\\x00-\\x20\"\\\\=\u{80}-\u{a0}\u{2028}\u{202e}\u{2066}]{0,20}") {
             let json = line(&text).write(LogFormat::Json, false);
             let value: serde_json::Value = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(value["detail"].as_str().unwrap(), text.as_str());
-            prop_assert_eq!(json.matches('\n').count(), 1);
-            let logfmt = line(&text).write(LogFormat::Logfmt, false);
-            prop_assert_eq!(logfmt.lines().count(), 1);
-            prop_assert!(!logfmt.trim_end_matches('\n').contains(char::is_control));
+            for format in [LogFormat::Json, LogFormat::Logfmt, LogFormat::Pretty] {
+                let line = line(&text).write(format, false);
+                let line = line.strip_suffix('\n').unwrap();
+                prop_assert!(!line.contains(is_acted_on), "{:?}", line);
+            }
         }
     }
 }

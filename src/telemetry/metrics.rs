@@ -2,13 +2,12 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::Method;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge as Value;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge as Value};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -127,9 +126,17 @@ impl Metrics {
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
         let requests = Family::<RequestLabels, Counter>::default();
-        registry.register("http_requests", "Requests answered, those that the proxy refused included", requests.clone());
+        registry.register(
+            "http_requests",
+            "Requests answered, those that the proxy refused included",
+            requests.clone(),
+        );
         let durations = Histogram::new(DURATIONS);
-        registry.register("http_request_duration_seconds", "From the head of a request to the head of its answer", durations.clone());
+        registry.register(
+            "http_request_duration_seconds",
+            "From the head of a request to the head of its answer",
+            durations.clone(),
+        );
         let overheads = Histogram::new(OVERHEADS);
         registry.register("overhead_seconds", "The part of it that was the proxy's own", overheads.clone());
         let refusals = Family::<RefusalLabels, Counter>::default();
@@ -148,16 +155,19 @@ impl Metrics {
         let in_flight = gauge("http_requests_in_flight", "Requests whose answer has not ended");
         let upgrades = gauge("upgrades_active", "WebSocket connections");
         let connections = gauge("connections_active", "Connections of clients");
+        let current = "Whether the configuration that was read last is in use";
+        registry.register("config_last_reload_successful", current, ConstGauge::new(1u64));
         registry.register_collector(Box::new(sources));
         let mut process = Registry::default();
-        process.register_collector(Box::new(process::Process::default()));
+        process.register_collector(Box::new(process::Process));
         // Each label is there from the beginning: a counter that appears with its first event hides the event.
         let changes = Change::ALL.map(|change| counter(&changes, &ChangeLabels { change: change.name() }));
         let decisions = [Policy::Token, Policy::Client].map(|policy| {
             ["allowed", "refused"]
                 .map(|decision| counter(&decisions, &DecisionLabels { policy: policy.name(), decision }))
         });
-        let near = [Policy::Token, Policy::Client].map(|policy| counter(&near, &PolicyLabels { policy: policy.name() }));
+        let near =
+            [Policy::Token, Policy::Client].map(|policy| counter(&near, &PolicyLabels { policy: policy.name() }));
         let frequent = (0..METHODS.len() * STATUSES.len() * 2).map(|_| OnceLock::new()).collect();
         Self {
             registry,
@@ -177,29 +187,30 @@ impl Metrics {
     }
 
     pub(super) fn served(&self, served: &Served<'_>) {
-        self.request_counter(served).inc();
+        let (method, code) = (METHODS.iter().position(|method| method == served.method), served.status.as_u16());
+        let status = STATUSES.iter().position(|status| *status == code);
+        let place = method
+            .zip(status)
+            .map(|(method, status)| (method * STATUSES.len() + status) * 2 + usize::from(served.has_credential));
+        let find = || {
+            let method = method.and_then(|at| METHODS.get(at)).map_or("other", method_name);
+            let token = if served.has_credential { "other" } else { "none" };
+            counter(&self.requests, &RequestLabels { method, code: Code(code), token })
+        };
+        match place.and_then(|place| self.frequent.get(place)) {
+            Some(slot) => slot.get_or_init(find).inc(),
+            None => find().inc(),
+        };
         self.durations.observe(served.duration.as_secs_f64());
         self.overheads.observe(served.overhead.as_secs_f64());
     }
 
-    fn request_counter(&self, served: &Served<'_>) -> Counter {
-        let (method, code) = (METHODS.iter().position(|method| method == served.method), served.status.as_u16());
-        let token = if served.has_credential { "other" } else { "none" };
-        let status = STATUSES.iter().position(|status| *status == code);
-        let place = method.zip(status).map(|(method, status)| {
-            (method * STATUSES.len() + status) * 2 + usize::from(served.has_credential)
-        });
-        let find = || {
-            let method = method.and_then(|at| METHODS.get(at)).map_or("other", method_name);
-            counter(&self.requests, &RequestLabels { method, code: Code(code), token })
-        };
-        match place.and_then(|place| self.frequent.get(place)) {
-            Some(slot) => slot.get_or_init(find).clone(),
-            None => find(),
-        }
-    }
-
+    /// A request that could not be read has no answer that [`Self::served`] would count, so it is counted here.
     pub(super) fn refused(&self, refusal: &Refusal) {
+        if refusal.facts.unread {
+            let labels = RequestLabels { method: "other", code: Code(refusal.status), token: "none" };
+            counter(&self.requests, &labels).inc();
+        }
         let labels = RefusalLabels {
             reason: refusal.reason.code(),
             source: refusal.reason.source().name(),
@@ -225,7 +236,11 @@ impl Metrics {
             Policy::Client => 1,
         };
         if let Some([allowed, refused]) = self.decisions.get(policy) {
-            if decision.admitted { allowed.inc() } else { refused.inc() };
+            if decision.admitted {
+                allowed.inc()
+            } else {
+                refused.inc()
+            };
         }
         if let Some(near) = self.near.get(policy).filter(|_| decision.admitted && decision.remaining < burst / 5) {
             near.inc();
@@ -274,11 +289,23 @@ fn method_name(method: &Method) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use http::StatusCode;
+
     use super::*;
+    use crate::domain::head::RequestFacts;
+    use crate::domain::reason::Reason;
 
     fn served(method: &Method, status: u16) -> Served<'_> {
         let status = StatusCode::from_u16(status).unwrap();
-        Served { method, status, has_credential: true, duration: Duration::from_millis(3), overhead: Duration::from_micros(70) }
+        Served {
+            method,
+            status,
+            has_credential: true,
+            duration: Duration::from_millis(3),
+            overhead: Duration::from_micros(70),
+        }
     }
 
     #[test]
@@ -301,6 +328,23 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_could_not_be_read_is_counted_too() {
+        let metrics = Metrics::new(Sources::default());
+        metrics.refused(&Refusal::unread(Reason::HeadMalformed, 400, String::new(), String::new()));
+        metrics.refused(&Refusal {
+            facts: RequestFacts::default(),
+            ..Refusal::unread(Reason::TokenExpired, 401, String::new(), String::new())
+        });
+        let text = metrics.expose("").text;
+        let requests: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("grafana_token_proxy_http_requests_total")).collect();
+        assert_eq!(
+            requests,
+            ["grafana_token_proxy_http_requests_total{method=\"other\",code=\"400\",token=\"none\"} 1"]
+        );
+    }
+
+    #[test]
     fn gauges_go_down_again() {
         let metrics = Metrics::new(Sources::default());
         let first = metrics.connection();
@@ -312,8 +356,14 @@ mod tests {
 
     #[test]
     fn the_names_are_the_contract_s() {
-        let text = Metrics::new(Sources::default()).expose("").text;
-        let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter(|name| !name.starts_with("process_")).collect();
+        let metrics = Metrics::new(Sources::default());
+        metrics.refused(&Refusal::unread(Reason::HeadMalformed, 400, String::new(), String::new()));
+        let text = metrics.expose("").text;
+        let names: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "))
+            .filter(|name| !name.starts_with("process_"))
+            .collect();
         insta::assert_snapshot!(names.join("\n"));
     }
 }

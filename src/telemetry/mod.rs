@@ -19,7 +19,7 @@ pub use self::events::Events;
 pub use self::log::{Log, LogGuard};
 pub use self::metrics::{Gauge, Metrics, Sources};
 pub use self::record::{Refusal, ServedLine};
-pub use self::redact::{is_suspicious, redact};
+pub use self::redact::redact;
 pub use self::scrape::Exposition;
 
 /// How log lines look.

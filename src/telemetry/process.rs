@@ -29,7 +29,8 @@ impl Collector for Process {
         put(&mut encoder, "process_virtual_memory_bytes", "Virtual memory", &ConstGauge::new(number(20)))?;
         put(&mut encoder, "process_resident_memory_bytes", "Resident memory", &ConstGauge::new(resident()))?;
         put(&mut encoder, "process_threads", "Threads", &ConstGauge::new(number(17)))?;
-        let open = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count) as u64;
+        // The folder that lists them is open itself while it is read.
+        let open = fs::read_dir("/proc/self/fd").map_or(0, |listed| listed.count().saturating_sub(1)) as u64;
         put(&mut encoder, "process_open_fds", "Open file descriptors", &ConstGauge::new(open))?;
         put(&mut encoder, "process_max_fds", "File descriptors that may be open", &ConstGauge::new(max_descriptors()))
     }

@@ -1,5 +1,6 @@
 //! The record of a refusal, and the line that tells of it: the same keys in every format.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,9 +10,16 @@ use http::{HeaderValue, StatusCode};
 use super::Level;
 use super::format::{Field, Line};
 use super::redact::redact;
+use crate::domain::credential::AuthForm;
 use crate::domain::head::RequestFacts;
 use crate::domain::reason::Reason;
 use crate::domain::token::Fingerprint;
+
+/// What a line shows of one text of a stranger, at most.
+const MOST: usize = 512;
+
+/// Paths may be longer, and are what a reader looks for.
+const MOST_PATH: usize = 2048;
 
 /// Everything that is known about one refused request. Holds no secret.
 #[derive(Clone, Debug)]
@@ -75,57 +83,34 @@ impl Refusal {
 
     /// `none`, `other`, or the configured name: what a metric may say about the token.
     pub fn token_label(&self) -> &str {
-        match (&self.token_name, self.fingerprint) {
-            (Some(name), _) => name,
-            (None, Some(_)) => "other",
-            (None, None) if self.facts.auth.received == crate::domain::credential::AuthForm::None => "none",
-            (None, None) => "other",
+        if let Some(name) = &self.token_name {
+            return name;
         }
+        // A session is a credential, too.
+        let carried = self.fingerprint.is_some() || self.facts.session_cookie;
+        if carried || self.facts.auth.received != AuthForm::None { "other" } else { "none" }
     }
 
     /// The line, with the number of equal ones that were left out before it.
     pub(super) fn line(&self, suppressed: u64) -> Line {
-        let facts = &self.facts;
         let mut line = Line::new(self.at, self.reason.level().into(), "request_refused");
         line.put("status", Field::Integer(self.status.into()));
         line.put("source", Field::Static(self.reason.source().name()));
         line.put("reason", Field::Static(self.reason.code()));
-        line.put("detail", text(&self.detail));
-        line.put("hint", text(&self.hint));
+        line.put_some("detail", text(&self.detail));
+        line.put_some("hint", text(&self.hint));
         line.put("doc", Field::Text(self.reason.doc_url()));
-        line.put("request_id", text(&self.request_id));
+        line.put_some("request_id", (!self.request_id.is_empty()).then(|| shown(self.request_id.as_bytes(), MOST)));
         line.put_some("trace_id", self.trace_id.clone().map(Field::Text));
-        if !facts.unread {
-            put_request(&mut line, facts);
-        }
-        line.put_some("client", self.client.map(|client| Field::Text(client.to_string())));
-        line.put_some("forwarded_for", facts.forwarded_for.as_ref().map(header));
-        line.put_some("user_agent", facts.user_agent.as_ref().map(header));
-        line.put_some("token_name", self.token_name.as_ref().map(|name| Field::Text(name.to_string())));
-        if !facts.unread {
-            self.put_decisions(&mut line);
-        }
-        line.put_some("permission", self.permission.as_deref().map(text));
+        put_request(&mut line, &self.facts, self.client, self.token_name.as_deref());
+        put_decisions(&mut line, &self.facts, self.fingerprint);
+        line.put_some("permission", self.permission.as_deref().and_then(text));
         line.put_some("limit", self.limit.map(Field::Static));
         line.put_some("retry_after_ms", self.retry_after.map(|time| Field::Integer(millis_up(time))));
         line.put("duration_ms", Field::Millis(self.duration));
         line.put_some("upstream_ms", self.upstream.map(Field::Millis));
         line.put_some("suppressed", (suppressed > 0).then_some(Field::Integer(suppressed)));
         line
-    }
-
-    fn put_decisions(&self, line: &mut Line) {
-        let (auth, org) = (&self.facts.auth, &self.facts.org);
-        line.put_some("token_kind", auth.token.map(|token| Field::Static(token.kind.name())));
-        line.put_some("token_fingerprint", self.fingerprint.map(|print| Field::Text(print.to_string())));
-        line.put("auth_received", Field::Static(auth.received.name()));
-        line.put("auth_sent", Field::Static(auth.sent.name()));
-        if !auth.changes.is_empty() {
-            line.put("changes", Field::List(auth.changes.iter().map(|change| change.name()).collect()));
-        }
-        line.put_some("org_received", org.received.as_deref().map(text));
-        line.put_some("org_sent", org.sent.map(|org| Field::Integer(org.into())));
-        line.put("org_by", Field::Static(org.by.name()));
     }
 }
 
@@ -152,40 +137,72 @@ impl ServedLine<'_> {
     pub(super) fn line(&self) -> Line {
         let mut line = Line::new(SystemTime::now(), Level::Info, "request_served");
         line.put("status", Field::Integer(self.status.as_u16().into()));
-        line.put("request_id", header(self.request_id));
+        line.put("request_id", shown(self.request_id.as_bytes(), MOST));
         line.put_some("trace_id", self.facts.trace_id().map(|id| Field::Text(id.to_owned())));
-        put_request(&mut line, self.facts);
-        line.put("client", Field::Text(self.client.to_string()));
-        line.put_some("user_agent", self.facts.user_agent.as_ref().map(header));
-        let (auth, org) = (&self.facts.auth, &self.facts.org);
-        line.put_some("token_kind", auth.token.map(|token| Field::Static(token.kind.name())));
-        line.put_some("token_fingerprint", self.fingerprint.map(|print| Field::Text(print.to_string())));
-        line.put("auth_received", Field::Static(auth.received.name()));
-        line.put("auth_sent", Field::Static(auth.sent.name()));
-        if !auth.changes.is_empty() {
-            line.put("changes", Field::List(auth.changes.iter().map(|change| change.name()).collect()));
-        }
-        line.put_some("org_sent", org.sent.map(|org| Field::Integer(org.into())));
+        put_request(&mut line, self.facts, Some(self.client), None);
+        put_decisions(&mut line, self.facts, self.fingerprint);
         line.put("duration_ms", Field::Millis(self.duration));
         line.put_some("upstream_ms", self.upstream.map(Field::Millis));
         line
     }
 }
 
-fn put_request(line: &mut Line, facts: &RequestFacts) {
-    line.put("method", text(facts.method.as_str()));
-    line.put("path", text(facts.uri.path()));
+/// What was asked, and by whom. Of a request that could not be read there is only the client.
+fn put_request(line: &mut Line, facts: &RequestFacts, client: Option<IpAddr>, token_name: Option<&str>) {
+    if !facts.unread {
+        line.put("method", shown(facts.method.as_str().as_bytes(), MOST));
+        line.put("path", shown(facts.uri.path().as_bytes(), MOST_PATH));
+    }
+    line.put_some("client", client.map(|client| Field::Text(client.to_string())));
+    line.put_some("forwarded_for", facts.forwarded_for.as_ref().map(|value| shown(value.as_bytes(), MOST)));
+    line.put_some("user_agent", facts.user_agent.as_ref().map(|value| shown(value.as_bytes(), MOST)));
+    line.put_some("token_name", token_name.map(|name| Field::Text(name.to_owned())));
 }
 
-fn text(text: &str) -> Field {
-    Field::Text(redact(text).into_owned())
+fn put_decisions(line: &mut Line, facts: &RequestFacts, fingerprint: Option<Fingerprint>) {
+    if facts.unread {
+        return;
+    }
+    let (auth, org) = (&facts.auth, &facts.org);
+    line.put_some("token_kind", auth.token.map(|token| Field::Static(token.kind.name())));
+    line.put_some("token_fingerprint", fingerprint.map(|print| Field::Text(print.to_string())));
+    line.put("auth_received", Field::Static(auth.received.name()));
+    line.put("auth_sent", Field::Static(auth.sent.name()));
+    if !auth.changes.is_empty() {
+        line.put("changes", Field::List(auth.changes.iter().map(|change| change.name()).collect()));
+    }
+    line.put_some("org_received", org.received.as_deref().map(|received| shown(received.as_bytes(), MOST)));
+    line.put_some("org_sent", org.sent.map(|org| Field::Integer(org.into())));
+    line.put("org_by", Field::Static(org.by.name()));
 }
 
-fn header(value: &HeaderValue) -> Field {
-    text(&String::from_utf8_lossy(value.as_bytes()))
+/// What a stranger sent, fit to be told: no secret, at most `most` bytes, bytes that are no UTF-8 as `\xff`.
+fn shown(bytes: &[u8], most: usize) -> Field {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    let mut text = redact(&text).into_owned();
+    if text.len() > most {
+        // The cut comes last: before, it could make a token too short to be known.
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    Field::Text(text)
+}
+
+/// What we or Grafana said, if anything was.
+fn text(text: &str) -> Option<Field> {
+    (!text.is_empty()).then(|| Field::Text(redact(text).into_owned()))
 }
 
 /// Rounded up: a retry after so many milliseconds succeeds.
 fn millis_up(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

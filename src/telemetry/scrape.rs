@@ -48,7 +48,8 @@ impl Collector for Sources {
         let tracked = ConstGauge::new((self.tracked)() as u64);
         put(&mut encoder, "ratelimit_tracked", "Buckets that are not full", &tracked)?;
         let (idle, busy) = (self.upstream)();
-        let family = encoder.encode_descriptor("upstream_connections", "Connections to Grafana", None, MetricType::Gauge)?;
+        let family =
+            encoder.encode_descriptor("upstream_connections", "Connections to Grafana", None, MetricType::Gauge)?;
         put_states(family, &[("idle", idle), ("busy", busy)])?;
         let dropped = ConstCounter::new(self.dropped.load(Relaxed));
         put(&mut encoder, "log_lines_dropped", "Log lines lost since nobody read the log in time", &dropped)
@@ -79,12 +80,29 @@ pub(super) fn expose(registries: &[&Registry], accept: &str) -> Exposition {
         // Writing into a string does not fail.
         let _ = text::encode_registry(&mut open, registry);
     }
-    if accept.contains("application/openmetrics-text") {
+    if prefers_open(accept) {
         let _ = text::encode_eof(&mut open);
         let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
         return Exposition { text: open, content_type };
     }
     Exposition { text: plain(&open), content_type: "text/plain; version=0.0.4; charset=utf-8" }
+}
+
+/// Whether OpenMetrics is asked for by name, and plain text is not liked better (RFC 9110 §12.5.1).
+fn prefers_open(accept: &str) -> bool {
+    let (mut open, mut plain) = (0.0, 0.0);
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let quality = quality.map_or(1.0, |quality| quality.parse::<f32>().unwrap_or(0.0));
+        match media.as_str() {
+            "application/openmetrics-text" => open = quality.max(open),
+            "text/plain" => plain = quality.max(plain),
+            _ => {}
+        }
+    }
+    open > 0.0 && open >= plain
 }
 
 /// OpenMetrics names a family, 0.0.4 names its samples: `TYPE x_total counter`, `TYPE x_info gauge`; it has no `UNIT`.
@@ -111,4 +129,40 @@ fn plain(open: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_format_names_families_as_their_samples() {
+        let open = "# HELP a Things.\n# TYPE a counter\na_total{x=\"# y\"} 1\n# HELP b Build.\n# TYPE b info\nb_info{v=\"1\"} 1\n# HELP c_seconds Time.\n# TYPE c_seconds gauge\n# UNIT c_seconds seconds\nc_seconds 1.5\n# EOF\n";
+        assert_eq!(
+            plain(open),
+            "# HELP a_total Things.\n# TYPE a_total counter\na_total{x=\"# y\"} 1\n# HELP b_info Build.\n# TYPE b_info gauge\nb_info{v=\"1\"} 1\n# HELP c_seconds Time.\n# TYPE c_seconds gauge\nc_seconds 1.5\n"
+        );
+    }
+
+    #[test]
+    fn openmetrics_goes_to_those_who_ask_for_it() {
+        for accept in [
+            "application/openmetrics-text",
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+            "text/plain;q=0.5, Application/OpenMetrics-Text; version=1.0.0; q=0.5",
+        ] {
+            assert!(prefers_open(accept), "{accept}");
+        }
+        for accept in [
+            "",
+            "*/*",
+            "text/plain",
+            "application/openmetrics-text;q=0",
+            "application/openmetrics-text;q=0.2,text/plain;q=0.5",
+            "text/html,*/*;q=0.8",
+            ";;,q=,=\u{e9}",
+        ] {
+            assert!(!prefers_open(accept), "{accept}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 
 pub use self::connect::Address;
 pub use self::pool::{Gauges, Lease, Pool};
@@ -59,7 +60,7 @@ pub struct Upstream {
 
 /// What became of one attempt.
 enum Attempt {
-    Answered(Response<Incoming>, Lease),
+    Answered(Response<Incoming>),
     /// The connection was gone before a byte was written: the request is as good as new.
     NotSent(Box<Request<RequestBody>>),
     /// The connection ended without an answer: Grafana may have seen the request.
@@ -100,52 +101,56 @@ impl Upstream {
         progress: &Progress,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         let mut request = request;
-        while let Some(lease) = self.pool.take() {
+        let limit = self.settings.response_timeout;
+        while let Some(mut lease) = self.pool.take() {
             let copy = repeatable(&request);
-            match self.attempt(lease, request, progress).await {
-                Attempt::Answered(answer, lease) => return Ok((answer, lease)),
+            let answer = lease.try_send(request);
+            match attempt(answer, limit, progress).await {
+                Attempt::Answered(answer) => return Ok((answer, lease)),
                 Attempt::NotSent(unsent) => request = *unsent,
-                Attempt::Lost(Failure::Reset) if copy.is_some() => {
-                    // The stale connection was one of several, all of an upstream that restarted: take a fresh one.
-                    match copy {
-                        Some(again) => request = again,
-                        None => return Err(Failure::Reset),
-                    }
+                // The stale connection was one of several, all of an upstream that restarted: take a fresh one.
+                Attempt::Lost(Failure::Reset) => {
+                    request = copy.ok_or(Failure::Reset)?;
                     break;
                 }
                 Attempt::Lost(failure) => return Err(failure),
             }
         }
-        let lease = self.pool.connect(&self.address, self.settings.connect_timeout).await?;
-        match self.attempt(lease, request, progress).await {
-            Attempt::Answered(answer, lease) => Ok((answer, lease)),
+        let mut lease = self.pool.connect(&self.address, self.settings.connect_timeout).await?;
+        let answer = lease.try_send(request);
+        match attempt(answer, limit, progress).await {
+            Attempt::Answered(answer) => Ok((answer, lease)),
             Attempt::NotSent(_) => Err(Failure::Reset),
             Attempt::Lost(failure) => Err(failure),
         }
     }
+}
 
-    async fn attempt(&self, mut lease: Lease, request: Request<RequestBody>, progress: &Progress) -> Attempt {
-        let limit = self.settings.response_timeout;
-        progress.allow(Wait::Answer, limit);
-        let mut answer = pin!(lease.try_send(request));
-        let outcome = poll_fn(|cx| {
-            if let Poll::Ready(outcome) = answer.as_mut().poll(cx) {
-                return Poll::Ready(Some(outcome));
-            }
-            let overdue = progress.has_expired(Wait::Answer) || progress.has_expired(Wait::Body);
-            if overdue { Poll::Ready(None) } else { Poll::Pending }
-        })
-        .await;
-        progress.finish(Wait::Answer);
-        match outcome {
-            Some(Ok(answer)) => Attempt::Answered(answer, lease),
-            Some(Err(mut error)) => match error.take_message() {
-                Some(request) => Attempt::NotSent(Box::new(request)),
-                None => Attempt::Lost(explain(error.into_error())),
-            },
-            None if progress.has_expired(Wait::Body) => Attempt::Lost(Failure::Upload),
-            None => Attempt::Lost(Failure::TimedOut(limit)),
+/// Waits for the head of an answer, for as long as it may take.
+async fn attempt(
+    answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+    limit: Duration,
+    progress: &Progress,
+) -> Attempt {
+    progress.allow(Wait::Answer, limit);
+    let mut answer = pin!(answer);
+    let outcome = poll_fn(|cx| {
+        if let Poll::Ready(outcome) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Some(outcome));
         }
+        let overdue = progress.has_expired(Wait::Answer) || progress.has_expired(Wait::Body);
+        if overdue { Poll::Ready(None) } else { Poll::Pending }
+    })
+    .await;
+    progress.finish(Wait::Answer);
+    match outcome {
+        Some(Ok(answer)) => Attempt::Answered(answer),
+        Some(Err(mut error)) => match error.take_message() {
+            Some(request) => Attempt::NotSent(Box::new(request)),
+            None => Attempt::Lost(explain(error.into_error())),
+        },
+        None if progress.has_expired(Wait::Body) => Attempt::Lost(Failure::Upload),
+        None => Attempt::Lost(Failure::TimedOut(limit)),
     }
 }
 

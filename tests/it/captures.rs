@@ -36,7 +36,10 @@ fn body_of(part: &Value) -> Vec<u8> {
 
 fn pairs(part: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    part["headers"].as_array().map(|list| list.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect()).unwrap_or_default()
+    part["headers"]
+        .as_array()
+        .map(|list| list.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect())
+        .unwrap_or_default()
 }
 
 /// Header text as the bytes that were on the wire: Latin-1 where it fits, else UTF-8.
@@ -52,7 +55,9 @@ fn request_bytes(request: &Value) -> Vec<u8> {
         return STANDARD.decode(raw).unwrap();
     }
     let body = body_of(request);
-    let mut bytes = format!("{} {} HTTP/1.1\r\n", request["method"].as_str().unwrap(), request["target"].as_str().unwrap()).into_bytes();
+    let mut bytes =
+        format!("{} {} HTTP/1.1\r\n", request["method"].as_str().unwrap(), request["target"].as_str().unwrap())
+            .into_bytes();
     let mut framed = false;
     for (name, value) in pairs(request) {
         framed |= name.eq_ignore_ascii_case("content-length");
@@ -102,7 +107,10 @@ fn closes(answer: &Value) -> bool {
     let has = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
     let status = answer["status"].as_u64().unwrap();
     let framed = has("content-length") || has("transfer-encoding") || matches!(status, 204 | 304);
-    !framed || headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close"))
+    !framed
+        || headers
+            .iter()
+            .any(|(name, value)| name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close"))
 }
 
 #[test]
@@ -116,8 +124,24 @@ fn every_recorded_refusal_gets_its_reason_and_passes_untouched() {
     let program = Program::before(
         &origin.url(),
         // As recorded: nothing repaired, nothing limited, the caller trusted like the recorder was.
-        &["--authorization-repair", "off", "--org-mode", "off", "--rate", "1000000/s", "--burst", "1000000", "--limits-per-client-rate", "1000000/s",
-          "--limits-per-client-burst", "1000000", "--clients-trusted-proxies", "127.0.0.1/32", "--clients-identity-headers", "X-WEBAUTH-USER,X-WEBAUTH-NAME,X-WEBAUTH-EMAIL"],
+        &[
+            "--authorization-repair",
+            "off",
+            "--org-mode",
+            "off",
+            "--rate",
+            "1000000/s",
+            "--burst",
+            "1000000",
+            "--limits-per-client-rate",
+            "1000000/s",
+            "--limits-per-client-burst",
+            "1000000",
+            "--clients-trusted-proxies",
+            "127.0.0.1/32",
+            "--clients-identity-headers",
+            "X-WEBAUTH-USER,X-WEBAUTH-NAME,X-WEBAUTH-EMAIL",
+        ],
     );
     let exchanges = exchanges();
     let mut wrong = Vec::new();
@@ -141,7 +165,9 @@ fn every_recorded_refusal_gets_its_reason_and_passes_untouched() {
         let upgraded = response["status"] == 101;
         *current.lock().unwrap() = (answer_bytes(response, head_only), closes(response) || upgraded);
         stream.write_all(&bytes).unwrap();
-        let Some(answer) = read_answer(&mut stream, &mut pending, head_only || upgraded) else { panic!("{id}: no answer") };
+        let Some(answer) = read_answer(&mut stream, &mut pending, head_only || upgraded) else {
+            panic!("{id}: no answer")
+        };
         if answer.reason() != expected {
             wrong.push(format!("{id}: {:?}, not {expected:?}", answer.reason()));
         }
@@ -156,5 +182,11 @@ fn every_recorded_refusal_gets_its_reason_and_passes_untouched() {
     }
     println!("{} exchanges replayed from {}", exchanges.len(), folder().display());
     assert!(exchanges.len() > 500);
-    assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), exchanges.len(), wrong[..wrong.len().min(30)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} wrong:\n{}",
+        wrong.len(),
+        exchanges.len(),
+        wrong[..wrong.len().min(30)].join("\n")
+    );
 }

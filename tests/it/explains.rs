@@ -24,10 +24,18 @@ fn an_expired_token_is_told_in_header_log_and_metric() {
     let answer = get(
         program.data,
         "/api/dashboards/uid/abc?secret=1",
-        &[&format!("Authorization: bearer {TOKEN}"), "User-Agent: ci/1.0", &format!("traceparent: {trace}"), "X-Request-Id: my-id-1"],
+        &[
+            &format!("Authorization: bearer {TOKEN}"),
+            "User-Agent: ci/1.0",
+            &format!("traceparent: {trace}"),
+            "X-Request-Id: my-id-1",
+        ],
     );
     assert_eq!((answer.status, answer.reason(), answer.text().as_str()), (401, Some("token_expired"), EXPIRED));
-    assert_eq!(answer.header("proxy-status"), Some("grafana-token-proxy; received-status=401; details=\"token_expired\""));
+    assert_eq!(
+        answer.header("proxy-status"),
+        Some("grafana-token-proxy; received-status=401; details=\"token_expired\"")
+    );
     assert_eq!(answer.header("x-request-id"), Some("my-id-1"));
     let line = program.refusal("my-id-1");
     let expected = json!({"event": "request_refused", "status": 401, "source": "grafana", "reason": "token_expired", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
@@ -38,10 +46,16 @@ fn an_expired_token_is_told_in_header_log_and_metric() {
     }
     assert_eq!(line["org_sent"].to_string().trim_matches('"'), "1");
     assert_eq!(line["token_fingerprint"].as_str().unwrap().len(), 12);
-    assert!(line["hint"].as_str().unwrap().len() > 20 && line["doc"].as_str().unwrap().ends_with("#token-expired"), "{line}");
+    assert!(
+        line["hint"].as_str().unwrap().len() > 20 && line["doc"].as_str().unwrap().ends_with("#token-expired"),
+        "{line}"
+    );
     assert!(line["duration_ms"].as_f64().unwrap() >= line["upstream_ms"].as_f64().unwrap());
     assert_eq!(program.metric("grafana_token_proxy_refusals_total{reason=\"token_expired\",source=\"grafana\",code=\"401\",token=\"other\"}"), Some(1.0));
-    assert_eq!(program.metric("grafana_token_proxy_http_requests_total{method=\"GET\",code=\"401\",token=\"other\"}"), Some(1.0));
+    assert_eq!(
+        program.metric("grafana_token_proxy_http_requests_total{method=\"GET\",code=\"401\",token=\"other\"}"),
+        Some(1.0)
+    );
 }
 
 #[test]
@@ -63,9 +77,13 @@ fn logfmt_and_pretty_say_the_same() {
         let mut text = String::new();
         std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut text).unwrap();
         child.wait().unwrap();
-        let line = text.lines().find(|line| line.contains("token_expired")).unwrap_or_else(|| panic!("{format}: {text}"));
+        let line =
+            text.lines().find(|line| line.contains("token_expired")).unwrap_or_else(|| panic!("{format}: {text}"));
         if format == "logfmt" {
-            assert!(line.contains("reason=token_expired") && line.contains(r#"user_agent="a \"quoted\" one""#), "{line}");
+            assert!(
+                line.contains("reason=token_expired") && line.contains(r#"user_agent="a \"quoted\" one""#),
+                "{line}"
+            );
         }
         assert!(line.contains("/api/org"), "{line}");
     }

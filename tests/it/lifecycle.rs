@@ -17,7 +17,10 @@ fn the_telemetry_listener_tells_life_readiness_and_metrics_and_nothing_else() {
     assert_eq!(get(program.telemetry, "/api/org", &[]).status, 404);
     let metrics = get(program.telemetry, "/metrics", &[]);
     assert!(metrics.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
-    assert!(metrics.text().contains("grafana_token_proxy_build_info") && metrics.text().contains("process_resident_memory_bytes"));
+    assert!(
+        metrics.text().contains("grafana_token_proxy_build_info")
+            && metrics.text().contains("process_resident_memory_bytes")
+    );
     // The data listener has nothing of its own.
     assert_eq!(get(program.data, "/livez", &[]).status, 200);
     assert_eq!(origin.last().lines[0], "GET /livez HTTP/1.1");
@@ -28,8 +31,12 @@ fn metrics_are_valid_for_prometheus() {
     let origin = Origin::ok();
     let program = Program::before(&origin.url(), &[]);
     get(program.data, "/x", &[]);
-    let Ok(mut child) =
-        Command::new("promtool").args(["check", "metrics"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn()
+    let Ok(mut child) = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
     else {
         eprintln!("skipped: promtool is not installed (Debian: prometheus)");
         return;
@@ -56,7 +63,8 @@ fn a_taken_port_is_said_and_nothing_serves() {
 #[test]
 fn sigterm_finishes_running_answers_and_ends_well() {
     let gate = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut program = Program::before(&format!("http://{}", gate.local_addr().unwrap()), &["--shutdown-delay", "300ms"]);
+    let mut program =
+        Program::before(&format!("http://{}", gate.local_addr().unwrap()), &["--shutdown-delay", "300ms"]);
     let mut client = connect(program.data);
     client.write_all(b"GET /slow HTTP/1.1\r\nHost: g\r\n\r\n").unwrap();
     let (mut upstream, _) = gate.accept().unwrap();
@@ -83,7 +91,8 @@ fn the_grace_is_the_end_and_a_second_signal_ends_at_once() {
     for second in [false, true] {
         let mute = TcpListener::bind("127.0.0.1:0").unwrap();
         let grace = if second { "600s" } else { "300ms" };
-        let mut program = Program::before(&format!("http://{}", mute.local_addr().unwrap()), &["--shutdown-grace", grace]);
+        let mut program =
+            Program::before(&format!("http://{}", mute.local_addr().unwrap()), &["--shutdown-grace", grace]);
         let mut client = connect(program.data);
         client.write_all(b"GET /never HTTP/1.1\r\nHost: g\r\n\r\n").unwrap();
         let (_upstream, _) = mute.accept().unwrap();
@@ -99,7 +108,10 @@ fn the_grace_is_the_end_and_a_second_signal_ends_at_once() {
 #[test]
 fn too_many_requests_or_connections_get_a_clear_503() {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-    let program = Program::before(&format!("http://{}", mute.local_addr().unwrap()), &["--http-max-in-flight", "1", "--workers", "1", "--http-max-connections", "3"]);
+    let program = Program::before(
+        &format!("http://{}", mute.local_addr().unwrap()),
+        &["--http-max-in-flight", "1", "--workers", "1", "--http-max-connections", "3"],
+    );
     let mut first = connect(program.data);
     first.write_all(b"GET /a HTTP/1.1\r\nHost: g\r\n\r\n").unwrap();
     let (_held, _) = mute.accept().unwrap();
@@ -116,7 +128,12 @@ fn healthcheck_agrees_with_the_running_program() {
     let origin = Origin::ok();
     let mut program = Program::before(&origin.url(), &[]);
     let check = |address: &str| {
-        Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy")).args(["healthcheck", "--telemetry", address]).output().unwrap().status.code()
+        Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+            .args(["healthcheck", "--telemetry", address])
+            .output()
+            .unwrap()
+            .status
+            .code()
     };
     let address = program.telemetry.to_string();
     assert_eq!(check(&address), Some(0));

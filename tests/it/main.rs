@@ -1,8 +1,17 @@
 //! Every promise once, over real sockets, against the real program.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    unreachable_pub,
+    reason = "a test fails by panicking; the support is shared by its modules alone"
+)]
 
 mod captures;
+mod demo;
 mod explains;
 mod framing;
 mod lifecycle;

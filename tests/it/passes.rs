@@ -14,7 +14,13 @@ fn a_request_reaches_grafana_as_it_was_sent() {
     let origin = Origin::ok();
     let program = Program::before(&origin.url(), &[]);
     let target = "/api/search?query=a%20b&x={y}|'&tag=%E2%9C%93;z";
-    let lines = [bearer(), "Cookie: grafana_session=abc; x=y".into(), "Accept-Encoding: gzip, zstd".into(), "Origin: http://g".into(), "X-Custom: a,  b".into()];
+    let lines = [
+        bearer(),
+        "Cookie: grafana_session=abc; x=y".into(),
+        "Accept-Encoding: gzip, zstd".into(),
+        "Origin: http://g".into(),
+        "X-Custom: a,  b".into(),
+    ];
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let answer = get(program.data, target, &lines);
     assert_eq!((answer.status, answer.text().as_str()), (200, "{}"));
@@ -36,8 +42,13 @@ fn methods_and_paths_of_every_kind_pass() {
     let origin = Origin::ok();
     let program = Program::before(&origin.url(), &[]);
     for (method, target) in [
-        ("DELETE", "/api/x//y/../z"), ("PATCH", "/api/%2e%2e/%2F"), ("PROPFIND", "/dav;v=1"), ("M-SEARCH", "/a\\b"), ("OPTIONS", "/api"),
-        ("GET", "/subpath/api/health?"), ("PUT", "/api/ü"),
+        ("DELETE", "/api/x//y/../z"),
+        ("PATCH", "/api/%2e%2e/%2F"),
+        ("PROPFIND", "/dav;v=1"),
+        ("M-SEARCH", "/a\\b"),
+        ("OPTIONS", "/api"),
+        ("GET", "/subpath/api/health?"),
+        ("PUT", "/api/ü"),
     ] {
         let request = format!("{method} {target} HTTP/1.1\r\nHost: g\r\n\r\n");
         assert_eq!(ask(program.data, request).unwrap().status, 200, "{method} {target}");
@@ -54,11 +65,36 @@ fn answers_come_back_as_grafana_gave_them() {
     for (name, bytes, status, body) in [
         ("204", "HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n", 204, ""),
         ("304", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nX-A: b\r\n\r\n", 304, ""),
-        ("redirect", "HTTP/1.1 301 Moved\r\nLocation: https://other.example/x?y\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi", 301, "hi"),
-        ("chunked", "HTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", 200, "hello"),
-        ("error", "HTTP/1.1 500 Internal Server Error\r\nX-A: b\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n{\"message\":\"oh no\"}", 500, "{\"message\":\"oh no\"}"),
-        ("both framings", "HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", 200, "hi"),
-        ("early hints", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi", 200, "hi"),
+        (
+            "redirect",
+            "HTTP/1.1 301 Moved\r\nLocation: https://other.example/elsewhere?y\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi",
+            301,
+            "hi",
+        ),
+        (
+            "chunked",
+            "HTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+            200,
+            "hello",
+        ),
+        (
+            "error",
+            "HTTP/1.1 500 Internal Server Error\r\nX-A: b\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n{\"message\":\"oh no\"}",
+            500,
+            "{\"message\":\"oh no\"}",
+        ),
+        (
+            "both framings",
+            "HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            200,
+            "hi",
+        ),
+        (
+            "early hints",
+            "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi",
+            200,
+            "hi",
+        ),
     ] {
         let origin = Origin::answering(bytes);
         let program = Program::before(&origin.url(), &[]);
@@ -120,14 +156,26 @@ fn hop_by_hop_fields_stay_on_their_hop() {
     let answer = get(
         program.data,
         "/x",
-        &[&auth, "Connection: keep-alive, X-Secret", "Connection: Authorization", "X-Secret: 1", "Keep-Alive: timeout=5", "TE: trailers, gzip",
-          "Proxy-Connection: keep-alive", "Proxy-Authorization: Basic x", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"],
+        &[
+            &auth,
+            "Connection: keep-alive, X-Secret",
+            "Connection: Authorization",
+            "X-Secret: 1",
+            "Keep-Alive: timeout=5",
+            "TE: trailers, gzip",
+            "Proxy-Connection: keep-alive",
+            "Proxy-Authorization: Basic x",
+            "Upgrade: h2c",
+            "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
+        ],
     );
     for gone in ["x-hop", "keep-alive", "proxy-authenticate", "x-token-proxy-reason"] {
         assert_eq!(answer.header(gone), None, "{gone}");
     }
     let seen = origin.last();
-    for gone in ["connection", "x-secret", "keep-alive", "proxy-connection", "proxy-authorization", "upgrade", "http2-settings"] {
+    for gone in
+        ["connection", "x-secret", "keep-alive", "proxy-connection", "proxy-authorization", "upgrade", "http2-settings"]
+    {
         assert_eq!(seen.header(gone), None, "{gone}");
     }
     assert_eq!(seen.header("te").as_deref(), Some("trailers"));
@@ -138,19 +186,45 @@ fn hop_by_hop_fields_stay_on_their_hop() {
 fn strangers_cannot_speak_for_others() {
     let origin = Origin::ok();
     let program = Program::before(&origin.url(), &[]);
-    let forged = ["X-Forwarded-For: 1.2.3.4", "X-Real-IP: 1.2.3.4", "Forwarded: for=1.2.3.4", "X-Forwarded-Host: evil", "X-Forwarded-Proto: https",
-        "X-Forwarded-User: root", "X-WEBAUTH-USER: admin", "X_WebAuth_User: admin", "Remote-User: admin", "X_Grafana_Org_Id: 7", "X.Grafana.Org.Id: 7"];
+    let forged = [
+        "X-Forwarded-For: 1.2.3.4",
+        "X-Real-IP: 1.2.3.4",
+        "Forwarded: for=1.2.3.4",
+        "X-Forwarded-Host: evil",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-User: root",
+        "X-WEBAUTH-USER: admin",
+        "X_WebAuth_User: admin",
+        "Remote-User: admin",
+        "X_Grafana_Org_Id: 7",
+        "X.Grafana.Org.Id: 7",
+    ];
     get(program.data, "/x", &forged);
     let seen = origin.last();
     assert_eq!(seen.all("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(seen.all("x-real-ip"), ["127.0.0.1"]);
     assert_eq!(seen.all("x-forwarded-host"), [program.data.to_string()]);
     assert_eq!(seen.all("x-forwarded-proto"), ["http"]);
-    for gone in ["forwarded", "x-forwarded-user", "x-webauth-user", "x_webauth_user", "remote-user", "x_grafana_org_id", "x.grafana.org.id"] {
+    for gone in [
+        "forwarded",
+        "x-forwarded-user",
+        "x-webauth-user",
+        "x_webauth_user",
+        "remote-user",
+        "x_grafana_org_id",
+        "x.grafana.org.id",
+    ] {
         assert_eq!(seen.header(gone), None, "{gone}");
     }
-    let trusting = Program::before(&origin.url(), &["--clients-trusted-proxies", "127.0.0.0/8", "--clients-identity-headers", "X-WEBAUTH-USER"]);
-    get(trusting.data, "/x", &["X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https", "X-WEBAUTH-USER: admin", "X-WEBAUTH-NAME: n"]);
+    let trusting = Program::before(
+        &origin.url(),
+        &["--clients-trusted-proxies", "127.0.0.0/8", "--clients-identity-headers", "X-WEBAUTH-USER"],
+    );
+    get(
+        trusting.data,
+        "/x",
+        &["X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https", "X-WEBAUTH-USER: admin", "X-WEBAUTH-NAME: n"],
+    );
     let seen = origin.last();
     assert_eq!(seen.all("x-forwarded-for"), ["1.2.3.4, 127.0.0.1"]);
     assert_eq!(seen.all("x-forwarded-proto"), ["https"]);

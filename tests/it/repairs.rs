@@ -98,8 +98,17 @@ fn what_is_not_ours_to_judge_passes_byte_for_byte() {
     let origin = Origin::ok();
     let program = Program::before(&origin.url(), &[]);
     let jwt = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl";
-    for value in [&basic("admin:admin"), "basic YTpi", jwt, "Negotiate YII", "Digest username=\"a\", realm=\"b\"", "Bearer glc_eyJvIjoiMSJ9", "glc_eyJvIjoiMSJ9",
-        "AWS4-HMAC-SHA256 Credential=AKIA/20200101/x, Signature=00", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"] {
+    for value in [
+        &basic("admin:admin"),
+        "basic YTpi",
+        jwt,
+        "Negotiate YII",
+        "Digest username=\"a\", realm=\"b\"",
+        "Bearer glc_eyJvIjoiMSJ9",
+        "glc_eyJvIjoiMSJ9",
+        "AWS4-HMAC-SHA256 Credential=AKIA/20200101/x, Signature=00",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl",
+    ] {
         get(program.data, "/x", &[&format!("Authorization: {value}")]);
         assert_eq!(origin.last().all("authorization"), [value]);
     }
@@ -125,7 +134,8 @@ fn two_different_credentials_are_refused() {
 #[test]
 fn a_credential_is_restored_from_the_header_that_carried_it() {
     let origin = Origin::ok();
-    let program = Program::before(&origin.url(), &["--authorization-restore-from", "X-Original-Authorization,X-Grafana-Token"]);
+    let program =
+        Program::before(&origin.url(), &["--authorization-restore-from", "X-Original-Authorization,X-Grafana-Token"]);
     for line in [format!("X-Original-Authorization: Bearer {TOKEN}"), format!("X-Grafana-Token: {TOKEN}")] {
         let saw = saw(&program, &[&line]);
         let seen = origin.last();

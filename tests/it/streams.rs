@@ -19,7 +19,8 @@ fn ten_mebibytes_pass_up_and_down_whole() {
     let body = pattern(10 * 1024 * 1024);
     let answer_body = body.clone();
     let origin = Origin::new(move |_, stream| {
-        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer_body.len()).is_ok() && stream.write_all(&answer_body).is_ok()
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer_body.len()).is_ok()
+            && stream.write_all(&answer_body).is_ok()
     });
     let program = Program::before(&origin.url(), &[]);
     let mut sized = format!("POST /api/up HTTP/1.1\r\nHost: g\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
@@ -47,7 +48,9 @@ fn an_event_stream_arrives_event_by_event() {
     let (go, wait) = mpsc::channel::<()>();
     let wait = std::sync::Mutex::new(wait);
     let origin = Origin::new(move |_, stream: &mut TcpStream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .unwrap();
         for n in 0..3 {
             stream.write_all(format!("9\r\ndata: {n}\n\n\r\n").as_bytes()).unwrap();
             // The next event is not sent before the client has seen this one.
@@ -103,7 +106,9 @@ fn expect_continue_is_answered_when_the_body_is_wanted_and_only_then() {
     assert_eq!(origin.last().body, b"hello");
 
     let mut stream = connect(program.data);
-    stream.write_all(b"POST /api/x HTTP/1.1\r\nHost: g\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n").unwrap();
+    stream
+        .write_all(b"POST /api/x HTTP/1.1\r\nHost: g\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n")
+        .unwrap();
     let count = stream.read(&mut piece).unwrap();
     assert!(piece[..count].starts_with(b"HTTP/1.1 413"), "a refused body was asked for");
     assert_eq!(origin.count(), 1);
@@ -114,7 +119,10 @@ fn bodies_beyond_the_bound_are_refused_also_without_a_length() {
     let origin = Origin::ok();
     let program = Program::before(&origin.url(), &["--http-max-body", "1KiB"]);
     let body = "x".repeat(2000);
-    let request = format!("POST /x HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let request = format!(
+        "POST /x HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
     let answer = ask(program.data, request).unwrap();
     assert_eq!((answer.status, answer.reason()), (413, Some("body_too_large")));
 }
@@ -160,7 +168,9 @@ fn a_websocket_is_joined_and_closed_from_either_side() {
 
 #[test]
 fn a_refused_upgrade_is_an_ordinary_answer_and_the_connection_goes_on() {
-    let origin = Origin::answering("HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nSec-Websocket-Version: 13\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 10\r\n\r\nForbidden\n");
+    let origin = Origin::answering(
+        "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nSec-Websocket-Version: 13\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 10\r\n\r\nForbidden\n",
+    );
     let program = Program::before(&origin.url(), &[]);
     let mut stream = connect(program.data);
     let request = "GET /api/live/ws HTTP/1.1\r\nHost: g\r\nOrigin: http://evil\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -177,8 +187,13 @@ fn a_refused_upgrade_is_an_ordinary_answer_and_the_connection_goes_on() {
 fn a_page_with_its_assets_comes_through() {
     let html = "<!DOCTYPE html><script src=\"/public/build/app.js\"></script>";
     let origin = Origin::new(move |seen, stream| {
-        let (kind, body) = if seen.lines[0].contains("/public/") { ("text/javascript", "let a = 1;") } else { ("text/html; charset=UTF-8", html) };
-        write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).is_ok()
+        let (kind, body) = if seen.lines[0].contains("/public/") {
+            ("text/javascript", "let a = 1;")
+        } else {
+            ("text/html; charset=UTF-8", html)
+        };
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            .is_ok()
     });
     let program = Program::before(&origin.url(), &[]);
     let page = get(program.data, "/", &[]);

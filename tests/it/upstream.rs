@@ -14,7 +14,11 @@ fn each_failure_has_its_own_answer() {
     let program = Program::before(&format!("http://{dead}"), &[]);
     let answer = get(program.data, "/x", &[]);
     assert_eq!((answer.status, answer.reason()), (502, Some("upstream_unreachable")));
-    assert!(!answer.text().contains(&dead.port().to_string()) || answer.text().contains("upstream.url"), "{}", answer.text());
+    assert!(
+        !answer.text().contains(&dead.port().to_string()) || answer.text().contains("upstream.url"),
+        "{}",
+        answer.text()
+    );
 
     for (bytes, status, reason) in [
         ("", 502, "upstream_reset"),
@@ -35,7 +39,8 @@ fn each_failure_has_its_own_answer() {
     }
 
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-    let program = Program::before(&format!("http://{}", mute.local_addr().unwrap()), &["--upstream-response-timeout", "200ms"]);
+    let program =
+        Program::before(&format!("http://{}", mute.local_addr().unwrap()), &["--upstream-response-timeout", "200ms"]);
     let answer = get(program.data, "/x", &[]);
     assert_eq!((answer.status, answer.reason()), (504, Some("upstream_timeout")));
 }
@@ -102,7 +107,9 @@ fn a_restarted_upstream_is_found_again_at_once() {
 
 #[test]
 fn bytes_behind_an_answer_never_become_the_next_answer() {
-    let origin = Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+    let origin = Origin::answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+    );
     let program = Program::before(&origin.url(), &["--workers", "1"]);
     for _ in 0..10 {
         let answer = get(program.data, "/x", &[]);

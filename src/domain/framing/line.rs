@@ -59,9 +59,21 @@ pub(super) fn unterminated(bytes: &[u8], head: &HeadSoFar) -> Result<(), Fault> 
     if has_control(body) { Err(control(body, head)) } else { Ok(()) }
 }
 
-/// Control bytes other than the tab (RFC 9110 §5.5).
+/// Whether there are control bytes other than the tab (RFC 9110 §5.5).
 fn has_control(line: &[u8]) -> bool {
-    line.iter().fold(false, |found, byte| found | ((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f))
+    count_controls(line) > 0
+}
+
+/// Control bytes other than the tab. Without a branch, so that it runs on many bytes at once.
+pub(super) fn count_controls(bytes: &[u8]) -> usize {
+    let mut count = 0;
+    for piece in bytes.chunks(128) {
+        // At most 128 of them: a byte holds the sum.
+        let sum =
+            piece.iter().fold(0u8, |sum, byte| sum + u8::from(((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f)));
+        count += usize::from(sum);
+    }
+    count
 }
 
 fn control(line: &[u8], head: &HeadSoFar) -> Fault {
@@ -119,7 +131,8 @@ const TOKEN: [bool; 256] = {
 };
 
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|byte| TOKEN.get(usize::from(*byte)).copied().unwrap_or(false))
+    let sound = bytes.iter().fold(true, |sound, byte| sound & TOKEN.get(usize::from(*byte)).copied().unwrap_or(false));
+    sound && !bytes.is_empty()
 }
 
 /// Judges one field line, without its line end.
@@ -146,9 +159,13 @@ pub(super) fn check_field(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) ->
         let what = if blank { "has a blank before the colon" } else { "has no valid name" };
         return Err(Fault::head(format!("Line {number} of the head {what}.")));
     }
-    let value = rest.get(1..).unwrap_or_default().trim_ascii();
+    check_value(name, rest.get(1..).unwrap_or_default(), head)
+}
+
+/// Judges the fields that frame a message or name its place.
+pub(super) fn check_value(name: &[u8], value: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
     match name.len() {
-        4 if name.eq_ignore_ascii_case(b"host") => check_host(value, head),
+        4 if name.eq_ignore_ascii_case(b"host") => check_host(value.trim_ascii(), head),
         7 if name.eq_ignore_ascii_case(b"upgrade") => {
             head.upgrade = true;
             Ok(())
@@ -157,8 +174,8 @@ pub(super) fn check_field(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) ->
             head.in_credential = true;
             Ok(())
         }
-        14 if name.eq_ignore_ascii_case(b"content-length") => check_length(value, head),
-        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => check_coding(value, head),
+        14 if name.eq_ignore_ascii_case(b"content-length") => check_length(value.trim_ascii(), head),
+        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => check_coding(value.trim_ascii(), head),
         _ => Ok(()),
     }
 }

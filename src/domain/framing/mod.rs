@@ -5,6 +5,7 @@
 //! in its token becomes a second request. A proxy that explains refusals must see such bytes itself.
 
 mod chunked;
+mod fast;
 mod line;
 mod request_line;
 
@@ -152,6 +153,11 @@ impl Scanner {
 
     fn step(&mut self, bytes: &[u8]) -> Result<(usize, Option<Event>), Fault> {
         match &mut self.state {
+            State::Idle(0) if self.carry.is_empty() => match fast::whole_head(bytes, &self.bounds) {
+                Some((head, size)) => Ok((size, Some(self.begin_body(&head)?))),
+                // Anything out of the ordinary is read line by line, to say exactly what it is.
+                None => self.step_head(bytes),
+            },
             State::Idle(_) | State::Head(_) => self.step_head(bytes),
             State::Sized(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
@@ -212,18 +218,8 @@ impl Scanner {
                     head.size += raw.len();
                     return Ok(None);
                 }
-                let body = head.finish()?;
-                self.upgrade = head.upgrade;
-                self.heads += 1;
-                self.state = match body {
-                    line::BodyFraming::None => State::Sized(0),
-                    line::BodyFraming::Sized(length) => State::Sized(length),
-                    line::BodyFraming::Chunked => State::Chunked(Chunk::default()),
-                };
-                if matches!(self.state, State::Sized(0)) {
-                    self.end_message();
-                }
-                Ok(Some(Event::Head))
+                let head = mem::take(head);
+                self.begin_body(&head).map(Some)
             }
             State::Idle(blank) => {
                 let mut head = HeadSoFar::default();
@@ -240,6 +236,19 @@ impl Scanner {
             }
             _ => Ok(None),
         }
+    }
+
+    /// The head is complete: what follows is framed by it.
+    fn begin_body(&mut self, head: &HeadSoFar) -> Result<Event, Fault> {
+        let body = head.finish()?;
+        self.upgrade = head.upgrade;
+        self.heads += 1;
+        match body {
+            line::BodyFraming::None | line::BodyFraming::Sized(0) => self.end_message(),
+            line::BodyFraming::Sized(length) => self.state = State::Sized(length),
+            line::BodyFraming::Chunked => self.state = State::Chunked(Chunk::default()),
+        }
+        Ok(Event::Head)
     }
 
     fn end_message(&mut self) {

@@ -39,15 +39,15 @@ fn check_target(method: &[u8], target: &[u8], head: &mut HeadSoFar) -> Result<()
     // it would refuse is refused here, so that the answer is ours.
     let path_end = memchr::memchr(b'?', target).unwrap_or(target.len());
     let (path, query) = target.split_at(path_end);
-    let sound = |byte: &u8| (byte.is_ascii_graphic() || *byte >= 0x80) && !matches!(byte, b'#' | b'<' | b'>');
-    if !target.iter().all(sound)
-        || path.contains(&b'`')
-        || query.contains(&b'"')
+    let odd = |byte: u8| (byte <= 0x20) | (byte == 0x7f) | matches!(byte, b'#' | b'<' | b'>');
+    if target.iter().fold(false, |found, byte| found | odd(*byte))
+        || memchr::memchr(b'`', path).is_some()
+        || memchr::memchr(b'"', query).is_some()
         || (!target.is_ascii() && std::str::from_utf8(target).is_err())
     {
         return Err(Fault::head("The target holds a byte that must be percent-encoded."));
     }
-    if memchr::memmem::find(target, b"%00").is_some() {
+    if memchr::memchr(b'%', target).is_some() && memchr::memmem::find(target, b"%00").is_some() {
         return Err(Fault::head("The target holds `%00`."));
     }
     match target.first() {

@@ -140,7 +140,32 @@ fn bytes_behind_an_upgrade_wait() {
     assert!(matches!(scanner.advance(b"\x81\x00\n"), (0, Event::Fault(_))));
 }
 
+/// The strict reading alone, line by line.
+fn strictly(bytes: &[u8]) -> Option<usize> {
+    let mut scanner = Scanner::new(BOUNDS);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match scanner.step_head(rest).ok()? {
+            (taken, Some(Event::Head)) => return Some(bytes.len() - rest.len() + taken),
+            (taken, _) => rest = &rest[taken..],
+        }
+    }
+    None
+}
+
 proptest::proptest! {
+    #[test]
+    fn the_fast_reading_accepts_only_what_the_strict_one_does(
+        target in "/[ -~]{0,20}", name in "[ -~]{1,12}|Content-Length|Transfer-Encoding|Host|Upgrade", value in "[\\x00-\\x7f\u{80}-\u{90}]{0,12}|chunked|[0-9]{1,3}",
+        lines in 0usize..3
+    ) {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: g\r\n{}\r\nrest", format!("{name}: {value}\r\n").repeat(lines));
+        let fast = fast::whole_head(head.as_bytes(), &BOUNDS).filter(|(head, _)| head.finish().is_ok()).map(|(_, size)| size);
+        if let Some(size) = fast {
+            proptest::prop_assert_eq!(strictly(head.as_bytes()), Some(size), "{:?}", head);
+        }
+    }
+
     #[test]
     fn no_bytes_panic_and_no_cut_changes_the_outcome(bytes in proptest::collection::vec(proptest::sample::select(
         b"GET / HTP1.\r\n:aAuthorization Transfer-Encoding: chunkedContent-Length0123;\t\0\x80".to_vec()), 0..200)) {

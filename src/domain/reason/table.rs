@@ -44,8 +44,8 @@ reasons! {
         "Bring the store back, or choose `shared_failure: local` to go on with limits of this replica alone.".
     UpstreamUnreachable "upstream_unreachable" Proxy [502] Error "Grafana cannot be reached";
         "No connection to `upstream.url` could be made: refused, timed out, name not found, or TLS failed.";
-        "Check that Grafana runs and listens where `upstream.url` points; `grafana-token-proxy doctor` \
-         tests each step.".
+        "Check that Grafana runs and listens where `upstream.url` points: `curl -i <upstream.url>/api/health` \
+         from the proxy's own pod.".
     UpstreamReset "upstream_reset" Proxy [502] Error "Grafana closed the connection";
         "The connection to Grafana was closed before an answer came, for example because Grafana restarted \
          or ran out of memory.";
@@ -71,8 +71,7 @@ reasons! {
     HeadMalformed "head_malformed" Client [400] Warn "Request head cannot be read";
         "The head is not valid HTTP: a control character, two `Host` lines or none, a blank before a colon, \
          contradicting lengths.";
-        "Mend the client, or what assembles the head between it and us. `inspect` shows what is wrong with \
-         a header value.".
+        "Mend the client, or what assembles the head between it and us: the line's `detail` names the place.".
     HeadTooLarge "head_too_large" Client [414 431] Warn "Request head too large";
         "The head is larger than `http.max_head`, or has more lines than `http.max_headers`; usually cookies piled up.";
         "Clear the browser's cookies for this host, shorten the URL, or raise `http.max_head`.".
@@ -94,7 +93,8 @@ reasons! {
         "The request reached Grafana without a credential that it reads: no `Authorization`, or a scheme \
          with nothing behind it. `X-API-Key`, `Proxy-Authorization` and the query string are never read.";
         "Send `Authorization: Bearer <service account token>`. If the client does send it, a hop in front \
-         of us removes it: run `doctor`, and use `authorization.restore_from`.".
+         of us removes it: send `X-Token-Proxy-Probe: 1`, read in `X-Token-Proxy-Saw` what reached us, and let \
+         that hop copy the header to one that `authorization.restore_from` names.".
     CredentialNotRecognised "credential_not_recognised" Grafana [401 403] Warn "Credential not recognised";
         "A credential was sent, and Grafana saw none that it knows: the scheme is not exactly `Bearer` or \
          `Basic`, basic authentication is off, or the header was lost on the way.";
@@ -102,8 +102,7 @@ reasons! {
     TokenMalformed "token_malformed" Grafana [401 403] Warn "Token damaged";
         "What stands behind `Bearer` is no whole token: cut off, a character changed (checksum), quotes or \
          a literal `\\n` around it, base64 over it, or a placeholder that nobody filled in.";
-        "Copy the token again, whole and bare; `inspect` says offline what is wrong with it. Grafana shows \
-         a token only once: if it is lost, make a new one.".
+        "Copy the token again, whole and bare. Grafana shows a token only once: if it is lost, make a new one.".
     TokenWrongKind "token_wrong_kind" Grafana [401 403] Warn "Token of another service";
         "A `glc_…` token belongs to Grafana Cloud's own API and a JWT to an identity provider; this Grafana \
          takes service account tokens (`glsa_…`).";

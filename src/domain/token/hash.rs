@@ -53,8 +53,12 @@ impl HashKey {
 
     /// Hashes a credential in its canonical spelling. `domain` keeps a token and an address with equal bytes apart.
     pub fn hash(&self, domain: u8, credential: &[u8]) -> BucketKey {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write_u8(domain);
+        // A key for each domain rather than a prefix: whole words are hashed faster than shifted ones.
+        let mut key = self.0;
+        if let Some(first) = key.first_mut() {
+            *first ^= domain;
+        }
+        let mut hasher = SipHasher24::new_with_key(&key);
         hasher.write(credential);
         BucketKey(hasher.finish128().as_u128())
     }

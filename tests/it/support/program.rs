@@ -31,7 +31,10 @@ impl Program {
     pub fn before(upstream: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
         command.args(["run", "--upstream", upstream, "--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0"]);
-        command.args(["--log-format", "json", "--workers", "2"]).args(arguments);
+        command.args(["--log-format", "json"]).args(arguments);
+        if !arguments.contains(&"--workers") {
+            command.args(["--workers", "2"]);
+        }
         Self::start(command)
     }
 
@@ -104,10 +107,6 @@ impl Program {
             thread::yield_now();
         }
         panic!("the program did not end");
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 }
 

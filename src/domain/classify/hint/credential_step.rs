@@ -22,8 +22,8 @@ pub(super) fn missing(case: &Case<'_>) -> String {
         return "put the token behind the scheme in `Authorization`: the variable it comes from is empty".to_owned();
     }
     format!(
-        "send `Authorization: Bearer <service account token>` with {}; if the client does, run `doctor` \
-            to find the hop that removes it",
+        "send `Authorization: Bearer <service account token>` with {}; if the client does, a hop in \
+            front of the proxy removes it: repeat the call with `X-Token-Proxy-Probe: 1` from each side of that hop",
         describe::endpoint(case)
     )
 }
@@ -39,7 +39,8 @@ pub(super) fn unrecognised(case: &Case<'_>) -> String {
             .to_owned();
     }
     if credential::is_token(request) {
-        return "run `doctor` to find what stands between us and Grafana and removes `Authorization`".to_owned();
+        return "look for what stands between the proxy and Grafana and removes `Authorization`: call Grafana's own port with \
+                the same token".to_owned();
     }
     match request.auth.sent {
         AuthForm::Basic | AuthForm::BasicApiKey => {

@@ -1,0 +1,128 @@
+//! `explain`: what a reason means, what causes it, how to mend it.
+
+use std::process::ExitCode;
+
+use clap::{Arg, Command};
+
+use super::output::{self, Paint};
+use crate::config::nearest::nearest;
+use crate::domain::reason::{Reason, Source};
+
+const WIDTH: usize = 100;
+
+/// The arguments.
+pub fn command() -> Command {
+    Command::new("explain").about("Says what a reason means, what causes it, and how to mend it").arg(
+        Arg::new("reason")
+            .value_name("REASON")
+            .help("A reason, as in X-Token-Proxy-Reason; without it, all are listed"),
+    )
+}
+
+/// Explains one reason, or lists all. An unknown one is wrong usage.
+pub fn explain(written: Option<&str>) -> ExitCode {
+    let Some(written) = written else { return output::print(&list(&Paint::of_stdout())) };
+    let code = written.trim().to_ascii_lowercase().replace('-', "_");
+    if let Some(reason) = Reason::ALL.iter().copied().find(|reason| reason.code() == code) {
+        return output::print(&describe(reason, &Paint::of_stdout()));
+    }
+    let cure = match nearest(&code, Reason::ALL.iter().map(|reason| reason.code())) {
+        Some(meant) => format!("did you mean {meant}? explain without a reason lists all"),
+        None => "explain without a reason lists all".to_owned(),
+    };
+    output::complain(&format!("`{written}` is not a known reason"), &cure);
+    ExitCode::from(2)
+}
+
+fn describe(reason: Reason, paint: &Paint) -> String {
+    let statuses: Vec<String> = reason.statuses().iter().map(ToString::to_string).collect();
+    let source = format!("{}: {}", reason.source().name(), who(reason.source()));
+    let rows = [
+        ("status", if statuses.is_empty() { "none: the connection ends".to_owned() } else { statuses.join(", ") }),
+        ("source", source),
+        ("cause", reason.cause().to_owned()),
+        ("cure", reason.cure().to_owned()),
+        ("doc", reason.doc_url()),
+    ];
+    let mut text = format!("{}: {}\n\n", paint.bold(reason.code()), reason.title());
+    for (name, value) in rows {
+        text.push_str(&row(name, &value));
+    }
+    text
+}
+
+const fn who(source: Source) -> &'static str {
+    match source {
+        Source::Proxy => "this proxy refused",
+        Source::Grafana => "Grafana itself refused",
+        Source::Datasource => "a datasource or plugin behind Grafana refused",
+        Source::Hop => "something between this proxy and Grafana refused",
+        Source::Client => "the client's bytes could not be read",
+    }
+}
+
+fn list(paint: &Paint) -> String {
+    let widest = Reason::ALL.iter().map(|reason| reason.code().len()).max().unwrap_or(0);
+    let mut text = String::new();
+    let mut source = None;
+    for reason in Reason::ALL.iter().copied() {
+        if source != Some(reason.source()) {
+            let gap = if source.is_some() { "\n" } else { "" };
+            text.push_str(&format!(
+                "{gap}{}\n",
+                paint.bold(&format!("{}: {}", reason.source().name(), who(reason.source())))
+            ));
+            source = Some(reason.source());
+        }
+        text.push_str(&format!("  {:widest$}  {}\n", reason.code(), reason.title()));
+    }
+    text
+}
+
+/// A name and its text, broken at words and set in.
+fn row(name: &str, value: &str) -> String {
+    const INDENT: usize = 10;
+    let mut text = format!("  {name:<8}");
+    let mut column = INDENT;
+    for word in value.split_whitespace() {
+        let length = word.chars().count();
+        if column > INDENT && column + 1 + length > WIDTH {
+            text.push('\n');
+            text.push_str(&" ".repeat(INDENT));
+            column = INDENT;
+        }
+        if column > INDENT {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_described_within_the_width() {
+        for reason in Reason::ALL.iter().copied() {
+            let text = describe(reason, &Paint::of_stdout());
+            assert!(text.contains(reason.code()) && text.contains(reason.title()), "{text}");
+            for line in text.lines().filter(|line| !line.contains("http")) {
+                assert!(line.chars().count() <= WIDTH, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_holds_every_reason_once() {
+        let text = list(&Paint::of_stdout());
+        for reason in Reason::ALL {
+            let line = format!("  {} ", reason.code());
+            assert_eq!(text.matches(&line).count(), 1, "{}", reason.code());
+        }
+    }
+}

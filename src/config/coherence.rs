@@ -1,0 +1,120 @@
+//! What no key can know alone: clashes, loops, and settings that cancel each other.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::effective::Origins;
+use super::mistake::{Flaw, Mistake};
+use super::{Config, origin::Origin};
+use crate::domain::org::OrgMode;
+
+/// Every clash, and every setting that is probably not what its author meant.
+pub fn check(config: &Config, origins: &Origins) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    listeners(config, origins, &mut mistakes);
+    loops(config, origins, &mut mistakes);
+    organisation(config, origins, &mut mistakes);
+    callers(config, origins, &mut mistakes);
+    mistakes
+}
+
+fn listeners(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
+    let listen = &config.server.listen;
+    if listen.is_empty() {
+        let flaw = Flaw::new("is empty: no client could connect", "write an address, as 0.0.0.0:3001");
+        mistakes.push(Mistake::error(origins.of("listen"), "listen", None, flaw));
+    }
+    for (index, address) in listen.iter().enumerate() {
+        if let Some(other) = listen.iter().take(index).find(|other| overlap(**other, *address)) {
+            let flaw = Flaw::new(format!("takes the port of {other}"), "name each port once");
+            mistakes.push(Mistake::error(origins.of("listen"), "listen", Some(address.to_string()), flaw));
+        }
+    }
+    let Some(telemetry) = config.admin.telemetry else { return };
+    if let Some(address) = listen.iter().find(|address| overlap(**address, telemetry)) {
+        let flaw = Flaw::new(
+            format!("takes the port of the data listener, listen: {address}"),
+            "give telemetry a port of its own, as 0.0.0.0:9091, or switch it off",
+        );
+        let origin = stronger(origins.of("telemetry"), origins.of("listen"));
+        mistakes.push(Mistake::error(origin, "telemetry", Some(telemetry.to_string()), flaw));
+    }
+}
+
+/// Where both may be at fault, the one that somebody wrote.
+fn stronger(first: Origin, second: Origin) -> Origin {
+    if first == Origin::Default { second } else { first }
+}
+
+/// Whether two listeners want the same port. `[::]` takes IPv4 too on most systems.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let anywhere = |address: IpAddr| address.is_unspecified();
+    one.port() == other.port()
+        && one.port() != 0
+        && (one.ip() == other.ip() || anywhere(one.ip()) || anywhere(other.ip()))
+}
+
+fn loops(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
+    let url = &config.upstream.url;
+    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let port = url.port_u16().unwrap_or(80);
+    let address =
+        if host.eq_ignore_ascii_case("localhost") { Some(IpAddr::from([127, 0, 0, 1])) } else { host.parse().ok() };
+    let Some(address) = address else { return };
+    let reaches = |listener: &SocketAddr| {
+        let here = address.is_loopback() || address.is_unspecified();
+        listener.port() == port
+            && (listener.ip() == address || (here && (listener.ip().is_unspecified() || listener.ip().is_loopback())))
+    };
+    let listeners = config.server.listen.iter().map(|listener| ("listen", listener));
+    let mut listeners = listeners.chain(config.admin.telemetry.iter().map(|listener| ("telemetry", listener)));
+    if let Some((name, listener)) = listeners.find(|(_, listener)| reaches(listener)) {
+        let flaw = Flaw::new(
+            format!("is this proxy itself ({name}: {listener}): requests would go round for ever"),
+            "name Grafana's own address, as http://127.0.0.1:3000, or move the listener",
+        );
+        let origin = stronger(origins.of("upstream.url"), origins.of(name));
+        mistakes.push(Mistake::error(origin, "upstream.url", Some(super::values::url::print(url)), flaw));
+    }
+}
+
+fn organisation(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
+    match (config.org.mode, config.org.default) {
+        (OrgMode::Pin, None) => {
+            let flaw = Flaw::new(
+                "pins no organisation: the header is dropped, and every other way in is refused",
+                "set org.default to the organisation that callers may reach",
+            );
+            mistakes.push(Mistake::warning(origins.of("org.mode"), "org.mode", flaw));
+        }
+        (OrgMode::Off, Some(default)) => {
+            let flaw = Flaw::new(
+                format!("is never sent: org.mode is off, and {default} is for fill and pin"),
+                "set org.mode to fill or pin, or take org.default out",
+            );
+            mistakes.push(Mistake::warning(origins.of("org.default"), "org.default", flaw));
+        }
+        _ => {}
+    }
+}
+
+fn callers(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
+    let trusted = &config.clients.trusted_proxies;
+    if trusted.iter().any(|net| net.prefix_len() == 0) {
+        let flaw = Flaw::new(
+            "trusts everybody: any caller may name any address, and send identity headers",
+            "name the networks of your own proxies, as 10.0.0.0/8",
+        );
+        mistakes.push(Mistake::warning(origins.of("clients.trusted_proxies"), "clients.trusted_proxies", flaw));
+    }
+    if trusted.is_empty() && !config.clients.identity_headers.is_empty() {
+        let flaw = Flaw::new(
+            "may be sent by nobody: clients.trusted_proxies is empty",
+            "name the networks of the proxies that send them",
+        );
+        mistakes.push(Mistake::warning(origins.of("clients.identity_headers"), "clients.identity_headers", flaw));
+    }
+    if config.limits.exempt.iter().any(|path| path == "/") {
+        let flaw = Flaw::new("exempts every path: nothing is limited", "take / out; it is a prefix of everything");
+        mistakes.push(Mistake::warning(origins.of("limits.exempt"), "limits.exempt", flaw));
+    }
+}

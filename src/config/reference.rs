@@ -1,0 +1,78 @@
+//! `docs/configuration.md`, made from the table of keys.
+
+use std::fmt::Write as _;
+
+use super::environment::{CONFIG, FINGERPRINT_KEY, short_variable};
+use super::keys::{self, Key};
+use super::later;
+
+const HEAD: &str = "# Configuration
+
+Made from the table of keys in `src/config/keys`; a test keeps it fresh.
+
+Every key is optional, and can be set in a YAML file (`--config FILE`, `GTP_CONFIG`), by an environment variable, or by
+a flag. A flag wins over the environment, the environment over the file, the file over the default. An empty variable
+counts as unset. Lists in flags and variables are separated by commas; `[]` is the empty list.
+
+* `on` and `off` may also be written `true` and `false`.
+* Durations are `250ms`, `5s`, `2m`, `1h`, or sums as `1m30s`.
+* Sizes are plain bytes, or `64KiB`, `1MiB`, `2GiB`.
+* Rates are `100/s`, `600/m`, `3600/h`.
+
+`grafana-token-proxy check FILE` names every mistake of a file at once; `config --origin` shows what is in force and
+who set it; `schema` prints a JSON Schema for editors.
+
+";
+
+/// The whole reference.
+pub fn reference() -> String {
+    let mut text = HEAD.to_owned();
+    for key in keys::all() {
+        section(&mut text, key);
+    }
+    let _ = write!(
+        text,
+        "## Environment only\n\n* `{CONFIG}`: the configuration file, as `--config`.\n* `{FINGERPRINT_KEY}`: the key of \
+         the fingerprints in the log. A secret, so it has no flag and no line in\n  the file. Set the same on all \
+         replicas to make fingerprints agree; without it, it is random for each process.\n\n## Later versions\n\nKnown, \
+         and not in this version yet: using one is an error, writing down its default is not.\n\n"
+    );
+    for key in later::LATER {
+        let _ = writeln!(text, "* `{}`", key.path);
+    }
+    text
+}
+
+fn section(text: &mut String, key: &Key) {
+    let mut flags = vec![format!("--{}", key.flag())];
+    if let Some(short) = key.short.map(|short| format!("--{short}")).filter(|short| !flags.contains(short)) {
+        flags.insert(0, short);
+    }
+    let mut variables = vec![key.variable()];
+    variables.extend(short_variable(key));
+    let code = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let default = if key.is_list() { format!("[{}]", key.default.replace(',', ", ")) } else { key.default.to_owned() };
+    let _ = write!(
+        text,
+        "## `{}`\n\n{}\n\n* Value: {}\n* Default: `{default}`\n* Flag: {}\n* Environment: {}\n\n",
+        key.path,
+        key.help,
+        key.describe(),
+        code(&flags),
+        code(&variables),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_reference_is_fresh() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+        let expected = super::reference();
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(&path, &expected).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == expected, "run UPDATE_REFERENCE=1 cargo test reference");
+    }
+}

@@ -1,0 +1,120 @@
+//! What rules are made of: paths, header names, networks.
+
+use http::HeaderName;
+use ipnet::IpNet;
+
+use super::super::mistake::Flaw;
+
+/// Checks the path of a rule: exact, or a prefix ending in `/`. Spellings that no request can match are refused, for a
+/// rule that never applies looks like one that does.
+pub fn path(text: &str) -> Result<String, Flaw> {
+    let lower = text.to_ascii_lowercase();
+    let has_dots = text.split('/').any(|segment| matches!(segment, "." | ".."));
+    if !text.starts_with('/') {
+        let cure = format!("write /{}", text.trim_start_matches('*'));
+        return Err(Flaw::new("does not begin with a slash", cure));
+    }
+    if text.contains(['*', '?', '#']) {
+        return Err(Flaw::new(
+            "holds a wildcard or a query, which are compared as they stand",
+            "write a path exactly, or a prefix ending in /, as /public/",
+        ));
+    }
+    let escaped = ["%2e", "%2f", "%5c", "\\", ";", "//"].iter().any(|part| lower.contains(part));
+    if has_dots || escaped || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Flaw::new(
+            "can match no request: targets with dot segments, //, %2e, %2f, %5c, \\ or ; match no rule",
+            "write the plain path, percent-encoded as browsers send it",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// Headers that frame a message, route it, or are the credential itself.
+const RESERVED: [&str; 12] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-grafana-org-id",
+];
+
+/// Reads the name of a header that carries an identity or a credential.
+pub fn header_name(text: &str) -> Result<HeaderName, Flaw> {
+    let name: HeaderName = text.trim_end_matches(':').parse().map_err(|_| {
+        Flaw::new("is not the name of a header", "write letters, digits and dashes, as X-Forwarded-Authorization")
+    })?;
+    if text.ends_with(':') {
+        return Err(Flaw::new("ends in a colon", format!("write {}", text.trim_end_matches(':'))));
+    }
+    if RESERVED.contains(&name.as_str()) {
+        return Err(Flaw::new(
+            "has a meaning of its own on every request",
+            "name a header that your hop uses for this alone, as X-Forwarded-Authorization",
+        ));
+    }
+    Ok(name)
+}
+
+/// Reads a network; a single address is the network of itself.
+pub fn network(text: &str) -> Result<IpNet, Flaw> {
+    if let Ok(address) = text.parse::<std::net::IpAddr>() {
+        return Ok(IpNet::from(address));
+    }
+    let net: IpNet = text
+        .parse()
+        .map_err(|_| Flaw::new("is not a network", "write CIDR notation, as 10.0.0.0/8 or fd00::/8, or one address"))?;
+    if net.trunc() != net {
+        return Err(Flaw::new(
+            "has bits set behind its prefix",
+            format!("write {} for the network, or {} for the one address", net.trunc(), net.addr()),
+        ));
+    }
+    Ok(net)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn rules_that_never_match_are_refused() {
+        for text in ["/api/health", "/public/", "/", "/a%20b"] {
+            assert_eq!(path(text).as_deref(), Ok(text));
+        }
+        for text in ["", "api", "/a/../b", "/a//b", "/%2e", "/a%2Fb", "/a;b", "/a?b", "/public/*", "/a\\b", "/ä"] {
+            assert!(path(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_with_a_meaning_are_refused() {
+        assert!(header_name("X-Original-Authorization").is_ok());
+        for text in ["Authorization", "host", "X Y", "", "X-Auth:", "Transfer-Encoding"] {
+            assert!(header_name(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_say_what_they_mean() {
+        assert_eq!(network("10.0.0.1").unwrap().to_string(), "10.0.0.1/32");
+        assert!(network("10.0.0.1/8").unwrap_err().cure.contains("10.0.0.0/8"));
+        assert!(network("10.0.0.0/33").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "/?\\PC{0,40}") {
+            let _ = (path(&text), header_name(&text), network(&text));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The command line as a user meets it: the real binary, its two outputs and its exit code.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot run has failed")]
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+const TOKEN: &str = "glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a";
+
+fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli"))
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    let code = output.status.code().map_or_else(|| "none".to_owned(), |code| code.to_string());
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let part = |name: &str, text: &str| if text.is_empty() { String::new() } else { format!("--- {name}\n{text}") };
+    format!("exit code {code}\n{}{}", part("standard output", &out), part("standard error", &err))
+}
+
+fn shown(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let text = text(&program(arguments, variables));
+    assert!(!text.contains("yscW25im") && !text.contains("hunter2"), "a secret was printed:\n{text}");
+    text
+}
+
+macro_rules! golden {
+    ($name:literal, $text:expr) => {
+        insta::with_settings!({ snapshot_path => "cli", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!($name, $text);
+        });
+    };
+}
+
+#[test]
+fn short_help_fits_one_screen() {
+    let text = shown(&["-h"], &[]);
+    let body: Vec<&str> = text.lines().skip(2).collect();
+    assert!(body.len() <= 50, "{} lines", body.len());
+    assert!(body.iter().all(|line| line.chars().count() <= 100));
+    golden!("short_help", text);
+}
+
+#[test]
+fn long_help_is_complete() {
+    let text = shown(&["--help"], &[]);
+    for key in grafana_token_proxy::config::keys::all() {
+        assert!(text.contains(&format!("--{}", key.flag())), "{}", key.path);
+        assert!(text.contains(&key.variable()), "{}", key.path);
+    }
+    golden!("long_help", text);
+}
+
+#[test]
+fn each_command_has_help() {
+    for command in ["run", "demo", "check", "config", "explain", "healthcheck", "schema", "completions", "man"] {
+        let text = shown(&[command, "-h"], &[]);
+        assert!(text.starts_with("exit code 0\n--- standard output\n"), "{text}");
+        assert!(text.lines().skip(2).all(|line| line.chars().count() <= 100), "{text}");
+        assert!(text.lines().count() <= 50, "{text}");
+    }
+}
+
+#[test]
+fn every_mistake_of_a_file_is_told_at_once() {
+    golden!("check_mistakes", shown(&["check", "mistakes.yaml"], &[("GTP_RAT", "5/s"), ("GTP_LOG_LEVEL", "loud")]));
+}
+
+#[test]
+fn broken_notation_is_told_its_place() {
+    golden!("check_broken", shown(&["check", "broken.yaml"], &[]));
+}
+
+#[test]
+fn check_tells_valid_from_invalid_from_wrong_usage() {
+    assert_eq!(shown(&["check", "settings.yaml"], &[]), "exit code 0\n--- standard output\nsettings.yaml: ok\n");
+    assert_eq!(shown(&["check"], &[]), "exit code 0\n--- standard output\nconfiguration: ok\n");
+    let warned = shown(&["check", "--org-mode", "pin"], &[]);
+    assert!(warned.contains("configuration: ok, 1 warning\n") && warned.starts_with("exit code 0"), "{warned}");
+    assert!(shown(&["check"], &[("GTP_CONFIG", "mistakes.yaml")]).starts_with("exit code 1"));
+    assert!(shown(&["check", "nowhere.yaml"], &[]).starts_with("exit code 1"));
+    assert!(shown(&["check", "--rate", "fast"], &[]).starts_with("exit code 2"));
+    assert!(shown(&["check", "a.yaml", "b.yaml"], &[]).starts_with("exit code 2"));
+}
+
+#[test]
+fn a_wrong_configuration_never_starts() {
+    for arguments in
+        [&["--config", "mistakes.yaml"][..], &["run", "--config", "mistakes.yaml"], &["demo", "-c", "mistakes.yaml"]]
+    {
+        let text = shown(arguments, &[]);
+        assert!(text.starts_with("exit code 1") && text.contains("mistakes.yaml:2:1: error:"), "{text}");
+    }
+    assert!(shown(&["--upstream", "grafana"], &[]).starts_with("exit code 2"));
+}
+
+#[test]
+fn config_shows_who_set_each_value() {
+    let arguments = ["config", "--origin", "--config", "settings.yaml", "--burst", "75"];
+    golden!(
+        "config_origin",
+        shown(&arguments, &[("GTP_LOG_FORMAT", "logfmt"), ("GTP_FINGERPRINT_KEY", "hunter2hunter2hunter2")])
+    );
+}
+
+#[test]
+fn the_schema_is_golden() {
+    let output = program(&["schema"], &[]);
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for key in grafana_token_proxy::config::keys::all() {
+        let pointer = format!("/properties/{}", key.path.replace('.', "/properties/"));
+        assert!(schema.pointer(&pointer).is_some_and(|found| found["description"] == key.help), "{}", key.path);
+    }
+    golden!("schema", text(&output));
+}
+
+#[test]
+fn flags_of_later_versions_are_known_as_such() {
+    for arguments in [&["--admin", "127.0.0.1:1"][..], &["run", "--http-h2c", "on"], &["check", "--tls", "x"]] {
+        let text = shown(arguments, &[]);
+        assert!(text.starts_with("exit code 2") && text.contains("not in this version yet"), "{text}");
+    }
+    assert!(shown(&["check", "--http-h2c", "off"], &[]).starts_with("exit code 0"));
+}
+
+#[test]
+fn explain_knows_every_reason_and_suggests_for_others() {
+    for reason in grafana_token_proxy::domain::reason::Reason::ALL {
+        let text = shown(&["explain", reason.code()], &[]);
+        assert!(text.starts_with("exit code 0") && text.contains(reason.code()), "{text}");
+    }
+    assert!(shown(&["explain", "Token-Expired"], &[]).starts_with("exit code 0"));
+    let unknown = shown(&["explain", "token_expird"], &[]);
+    assert!(unknown.starts_with("exit code 2") && unknown.contains("did you mean token_expired?"), "{unknown}");
+    assert!(shown(&["explain"], &[]).contains("token_rate_limited"));
+}
+
+#[test]
+fn no_error_prints_a_secret() {
+    for arguments in [
+        &["explain", TOKEN][..],
+        &[TOKEN],
+        &["--org", TOKEN],
+        &["completions", TOKEN],
+        &["check", TOKEN],
+        &["--upstream", "http://admin:hunter2@grafana"],
+        &["--upstream", "admin:hunter2@grafana"],
+        &["config", "--limits-exempt", TOKEN],
+    ] {
+        let text = shown(arguments, &[]);
+        assert!(!text.starts_with("exit code 0"), "{text}");
+    }
+}
+
+#[test]
+fn healthcheck_asks_the_configured_listener() {
+    let serve = |answer: &'static str| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let length = stream.read(&mut [0; 1024]).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            length
+        });
+        (address, server)
+    };
+    let (address, server) = serve("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let text = shown(&["healthcheck"], &[("GTP_TELEMETRY", &address)]);
+    assert_eq!(text, format!("exit code 0\n--- standard output\nlive: http://{address}/livez\n"));
+    assert!(server.join().unwrap() > 0);
+
+    let (address, server) = serve("HTTP/1.1 503 Service Unavailable\r\n\r\n");
+    let text = shown(&["healthcheck", "--telemetry", &address], &[]);
+    assert!(text.starts_with("exit code 1") && text.contains("answers 503 Service Unavailable"), "{text}");
+    assert!(server.join().unwrap() > 0);
+
+    // Nothing listens on a port that was given back.
+    let text = shown(&["healthcheck", "--telemetry", &address], &[]);
+    assert!(text.starts_with("exit code 1") && text.contains("does not answer"), "{text}");
+    assert!(shown(&["healthcheck", "--telemetry", "off"], &[]).starts_with("exit code 1"));
+    let unread = shown(&["healthcheck", "--config", "nowhere.yaml"], &[]);
+    assert!(unread.starts_with("exit code 1") && unread.contains("cannot be read"), "{unread}");
+
+    // A file with mistakes elsewhere still names the listener, or need not.
+    let (address, server) = serve("HTTP/1.1 200 OK\r\n\r\n");
+    let text = shown(&["healthcheck", "--config", "broken.yaml", "--telemetry", &address], &[]);
+    assert!(text.starts_with("exit code 0"), "{text}");
+    assert!(server.join().unwrap() > 0);
+}
+
+#[test]
+fn completions_and_the_manual_page_are_made_from_the_same_line() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = shown(&["completions", shell], &[]);
+        assert!(text.starts_with("exit code 0") && text.contains("limits-per-client-rate"), "{shell}");
+        assert!(!text.contains("clients-proxy-protocol"), "{shell} offers what this version does not have");
+    }
+    assert!(shown(&["completions", "csh"], &[]).starts_with("exit code 2"));
+    let page = shown(&["man"], &[]);
+    assert!(page.contains(".TH grafana-token-proxy 1") && page.contains("EXIT STATUS"), "{page}");
+    assert!(page.contains("GTP_LIMITS_PER_TOKEN_RATE"));
+}
+
+#[test]
+fn no_escape_sequence_reaches_a_pipe() {
+    for arguments in [&["-h"][..], &["check", "mistakes.yaml"], &["explain"], &["bogus"]] {
+        assert!(!shown(arguments, &[]).contains('\u{1b}'));
+    }
+}
