@@ -110,6 +110,7 @@ impl Proxy {
         let stamp = Stamp {
             request_id: (!course.judged.id_is_theirs).then_some(&course.judged.id),
             peer: &peer.header,
+            client: course.judged.client,
             scheme: "http",
             authority: self.upstream.authority(),
         };

@@ -1,5 +1,7 @@
 //! What we take off and put on: the head of a request on its way to Grafana, the head of an answer on its way back.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use smallvec::SmallVec;
 
@@ -105,6 +107,8 @@ pub struct Stamp<'a> {
     pub request_id: Option<&'a HeaderValue>,
     /// The other end of the connection, as a header value.
     pub peer: &'a HeaderValue,
+    /// The client, which behind trusted hops is another.
+    pub client: IpAddr,
     /// `http` or `https`.
     pub scheme: &'static str,
     /// `Host` for an HTTP/1.0 request without one.
@@ -125,7 +129,12 @@ impl Stamp<'_> {
             if let Some(host) = headers.get(header::HOST).cloned() {
                 headers.entry(name::FORWARDED_HOST).or_insert(host);
             }
-            headers.entry(name::REAL_IP).or_insert_with(|| self.peer.clone());
+            // Grafana counts failed logins by this header: naming the hop would lock all of its users out together.
+            if !headers.contains_key(name::REAL_IP)
+                && let Ok(client) = HeaderValue::try_from(self.client.to_string())
+            {
+                headers.insert(name::REAL_IP, client);
+            }
             return;
         }
         headers.insert(name::FORWARDED_FOR, self.peer.clone());

@@ -21,8 +21,14 @@ fn fill_sets_the_default_only_where_the_client_names_none() {
         assert_eq!(sent(&origin), expected, "{lines:?}");
         assert_eq!(origin.last().header("x_grafana_org_id"), None);
     }
-    get(program.data, "/api/org?targetOrgId=4", &[]);
-    assert_eq!(sent(&origin), Vec::<String>::new(), "the query named one, and the default was set beside it");
+    for target in ["/api/org?targetOrgId=4", "/d/x?orgId=4"] {
+        get(program.data, target, &[]);
+        assert_eq!(
+            sent(&origin),
+            Vec::<String>::new(),
+            "the query named one, and the default was set beside it: {target}"
+        );
+    }
     let answer = get(program.data, "/api/org", &["X-Grafana-Org-Id: 3", "X-Grafana-Org-Id: 4"]);
     assert_eq!((answer.status, answer.reason()), (403, Some("org_override_refused")));
 }

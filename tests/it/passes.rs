@@ -228,6 +228,7 @@ fn strangers_cannot_speak_for_others() {
     let seen = origin.last();
     assert_eq!(seen.all("x-forwarded-for"), ["1.2.3.4, 127.0.0.1"]);
     assert_eq!(seen.all("x-forwarded-proto"), ["https"]);
+    assert_eq!(seen.all("x-real-ip"), ["1.2.3.4"], "all users of the hop would be one address to Grafana");
     assert_eq!(seen.header("x-webauth-user").as_deref(), Some("admin"));
     assert_eq!(seen.header("x-webauth-name"), None);
 }

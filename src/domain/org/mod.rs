@@ -177,6 +177,11 @@ fn fill(named: &Named, query: Option<&str>, ours: Option<(u32, OrgBy)>) -> Resul
     if let Some(decision) = by_client(named, query) {
         return Ok(OrgDecision { header, ..decision });
     }
+    // `?orgId=N` switches the user and redirects to the same page: beside a header of ours that names another
+    // organisation Grafana would redirect for ever.
+    if let Some(org) = query.and_then(value::switch) {
+        return Ok(OrgDecision { header, sent: u32::try_from(org).ok(), by: OrgBy::Client });
+    }
     Ok(match ours {
         Some((org, by)) => OrgDecision { header: OrgHeader::Set(org), sent: Some(org), by },
         None => OrgDecision { header, sent: None, by: OrgBy::None },

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 const TARGET: &str = "targetOrgId";
+const SWITCH: &str = "orgId";
 
 /// An organisation as Go's `strconv.ParseInt` reads it: `+2` and `02` are 2; `2.0`, `1,2`, nothing and what is too large
 /// are ignored, and so is 0. Negative ones are read: from 10.4 on they mismatch every token.
@@ -27,8 +28,17 @@ pub(super) fn target(query: &str) -> Option<i64> {
     find_target(query).and_then(|value| read(&value)).filter(|org| *org > 0)
 }
 
-/// Go splits at `&` only, and drops a pair that holds `;` (before Go 1.17 it split there, too).
+/// The organisation that `?orgId=N` switches a user to, where Grafana would read it.
+pub(super) fn switch(query: &str) -> Option<i64> {
+    find(query, SWITCH).and_then(|value| read(&value)).filter(|org| *org > 0)
+}
+
 fn find_target(query: &str) -> Option<Cow<'_, str>> {
+    find(query, TARGET)
+}
+
+/// Go splits at `&` only, and drops a pair that holds `;` (before Go 1.17 it split there, too).
+fn find<'q>(query: &'q str, wanted: &str) -> Option<Cow<'q, str>> {
     if !may_name(query) {
         return None;
     }
@@ -36,7 +46,7 @@ fn find_target(query: &str) -> Option<Cow<'_, str>> {
         .split('&')
         .filter(|pair| !pair.contains(';'))
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .find(|(name, _)| decode(name) == TARGET)
+        .find(|(name, _)| decode(name) == wanted)
         .map(|(_, value)| decode(value))
 }
 
@@ -50,7 +60,7 @@ pub(super) fn other_in_query(query: &str, pinned: Option<i64>) -> Option<&'stati
         let (name, value) = pair.split_once('=')?;
         let way = match &*decode(name) {
             TARGET => "the query's `targetOrgId`",
-            "orgId" => "the query's `orgId`",
+            SWITCH => "the query's `orgId`",
             _ => return None,
         };
         let org = read(decode(value).trim())?;
