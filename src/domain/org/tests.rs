@@ -36,7 +36,8 @@ fn fill_sets_ours_only_where_the_client_names_none() {
         (&["3"], "/api/org?targetOrgId=4", granted(H::Keep, 4, By::Client)),
         (&["3"], "/api/org?targetOrgId=x", granted(H::Keep, 3, By::Client)),
         (&[], "/api/org?targetOrgId=0", granted(H::Set(2), 2, By::Default)),
-        (&[], "/api/org?orgId=4", granted(H::Set(2), 2, By::Default)),
+        (&[], "/d/x?orgId=4", granted(H::Keep, 4, By::Client)),
+        (&[], "/d/x?orgId=0", granted(H::Set(2), 2, By::Default)),
     ] {
         assert_eq!(asked(lines, target, &fill), expected, "{lines:?} {target}");
     }
