@@ -245,44 +245,42 @@ impl Proxy {
     }
 
     fn explain_upstream(&self, failure: &Failure) -> Answer {
-        let detail = format!("Grafana could not be asked: {failure}.");
-        match failure {
-            Failure::Unreachable(_) if self.draining.load(Relaxed) => Answer::new(
+        let (reason, detail, hint) = match failure {
+            Failure::Unreachable(_) if self.draining.load(Relaxed) => (
                 Reason::ShuttingDown,
                 "The proxy and Grafana are shutting down together.",
                 "Retry in a second: another replica or the restarted pod will answer.",
             ),
-            Failure::Unreachable(_) => Answer::new(
+            Failure::Unreachable(_) => (
                 Reason::UpstreamUnreachable,
-                detail,
+                "No connection to Grafana came about.",
                 "Check that Grafana runs and listens where `upstream.url` points: curl that address from the same pod.",
             ),
-            Failure::Reset | Failure::Upload => Answer::new(
+            Failure::Reset | Failure::Upload => (
                 Reason::UpstreamReset,
-                detail,
+                "The connection to Grafana was closed before an answer came.",
                 "Look at Grafana's log at this time: it restarted, crashed, or a hop closed the connection.",
             ),
-            Failure::Malformed(_) => Answer::new(
+            Failure::Malformed(_) => (
                 Reason::UpstreamMalformed,
-                detail,
+                "What came back is not valid HTTP/1.1.",
                 "Check that `upstream.url` points at Grafana's HTTP port, not at a TLS port or another service.",
             ),
-            Failure::TimedOut(_) => Answer::new(
+            Failure::TimedOut(_) => (
                 Reason::UpstreamTimeout,
-                detail,
+                "Grafana did not begin its answer in time.",
                 "Look for the slow query or datasource, or raise `upstream.response_timeout`.",
             ),
-        }
+        };
+        let mut answer = Answer::new(reason, detail, hint);
+        answer.inside = Some(format!("Grafana could not be asked: {failure}."));
+        answer
     }
 
     /// Refuses with an answer of ours, and records it.
     fn refuse(&self, course: &Course, answer: Answer) -> Reply {
-        let verdict = Verdict {
-            reason: answer.reason,
-            detail: answer.detail.clone(),
-            hint: answer.hint.clone(),
-            permission: None,
-        };
+        let detail = answer.inside.clone().unwrap_or_else(|| answer.detail.clone());
+        let verdict = Verdict { reason: answer.reason, detail, hint: answer.hint.clone(), permission: None };
         self.record(course, answer.status, verdict, answer.retry_after);
         let response = answer.into_response(&course.judged.id, course.judged.facts.trace_id());
         Reply { response, lease: None }

@@ -15,8 +15,10 @@ pub struct Answer {
     pub reason: Reason,
     /// The status.
     pub status: StatusCode,
-    /// What was found.
+    /// What was found, for whoever asked.
     pub detail: String,
+    /// What was found, for the operator alone: names and addresses behind us are nobody else's business.
+    pub inside: Option<String>,
     /// The next step.
     pub hint: String,
     /// Seconds until a retry succeeds.
@@ -33,7 +35,7 @@ impl Answer {
             Reason::Overloaded | Reason::ShuttingDown | Reason::LimitsUnavailable => Some(1),
             _ => None,
         };
-        Self { reason, status, detail: detail.into(), hint: hint.into(), retry_after, close: false }
+        Self { reason, status, detail: detail.into(), inside: None, hint: hint.into(), retry_after, close: false }
     }
 
     /// Writes the answer. `request_id` and `trace_id` let the reader find its line in the log.
