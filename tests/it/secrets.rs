@@ -58,7 +58,9 @@ fn nothing_that_is_printed_or_shown_holds_a_secret() {
     program.signal("TERM");
     program.wait_for_line(|line| line["event"] == "drained");
     shown.push_str(&program.lines().join("\n"));
-    assert!(program.lines().len() > 20, "nothing was printed");
+    // Equal refusals are folded, so there are few; but there are some of each kind.
+    let told = |word: &str| program.lines().iter().any(|line| line.contains(word));
+    assert!(told("credential_missing") && told("newline_in_head") && told("[redacted]"), "nothing was printed");
     for secret in [&TOKEN[5..], LEGACY, JWT, &basic, PASSWORD, SESSION] {
         for window in secret.as_bytes().windows(8) {
             let piece = std::str::from_utf8(window).unwrap();
