@@ -11,6 +11,7 @@
 )]
 
 mod captures;
+mod clients;
 mod demo;
 mod explains;
 mod framing;

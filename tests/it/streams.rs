@@ -141,6 +141,27 @@ fn trailers_pass_both_ways_except_protected_names() {
 }
 
 #[test]
+fn trailers_of_an_upload_pass_except_protected_names() {
+    let origin = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let program = Program::before(&format!("http://{}", origin.local_addr().unwrap()), &[]);
+    let mut client = connect(program.data);
+    client
+        .write_all(b"POST /x HTTP/1.1\r\nHost: g\r\nTrailer: X-Sum, Authorization\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\nAuthorization: Bearer x\r\nX_Grafana_Org_Id: 9\r\n\r\n")
+        .unwrap();
+    let (mut upstream, _) = origin.accept().unwrap();
+    upstream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).to_lowercase().contains("x-sum: 7\r\n\r\n") {
+        let mut piece = [0; 4096];
+        let count = upstream.read(&mut piece).unwrap();
+        assert!(count > 0, "{}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&piece[..count]);
+    }
+    let seen = String::from_utf8_lossy(&seen).to_lowercase();
+    assert!(!seen.contains("bearer x") && !seen.contains("org"), "{seen}");
+}
+
+#[test]
 fn a_websocket_is_joined_and_closed_from_either_side() {
     let origin = Origin::new(|seen, stream| {
         assert_eq!(seen.header("upgrade").as_deref(), Some("websocket"));
