@@ -80,11 +80,11 @@ const SESSION: u8 = 2;
 const ADDRESS: u8 = 3;
 
 /// Decides about one request. `spend` asks a limit for one request of a bucket; it is called last, and at most once, so
-/// that a request refused for another reason costs its sender nothing.
+/// that a request refused for another reason costs its sender nothing. It may decline to ask.
 pub fn decide<'h>(
     asked: Asked<'_, 'h>,
     policy: &Policy,
-    spend: impl FnOnce(Limit, BucketKey) -> Decision,
+    spend: impl FnOnce(Limit, BucketKey) -> Option<Decision>,
 ) -> Findings<'h> {
     let trusted = policy.clients.trusts(asked.peer);
     let mut found = Findings {
@@ -111,9 +111,9 @@ pub fn decide<'h>(
     }
     if !policy.exempt.matches(asked.uri) {
         let (limit, key) = bucket(asked, &found, policy);
-        let decision = spend(limit, key);
-        found.limit = Some(decision);
-        found.refusal = (!decision.admitted).then(|| rate_limited(&decision, &found));
+        found.limit = spend(limit, key);
+        found.refusal =
+            found.limit.filter(|decision| !decision.admitted).map(|decision| rate_limited(&decision, &found));
     }
     found
 }

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::exchange::{Ending, ExchangeBody};
 use super::gate::Judged;
-use super::headers::{Stamp, clean_answer, name};
+use super::headers::{Plan, Stamp, clean_answer, name};
 use super::respond::{Answer, proxy_status};
-use super::{Peer, Proxy, peek, upgrade};
+use super::{Peer, Proxy, again, peek, upgrade};
 use crate::body::{Body, RequestBody, Upload, UploadFailure, UploadOutcome};
 use crate::domain::classify::{self, Look, Verdict, classify};
 use crate::domain::limit::Decision;
@@ -45,9 +45,10 @@ impl Proxy {
         let (ending, in_flight) = self.begin(peer);
         let client_upgrade = request.extensions_mut().remove::<OnUpgrade>();
         let (mut parts, body) = request.into_parts();
-        let judged = self.judge(&parts, peer);
+        let overloaded = in_flight > self.max_in_flight;
+        let judged = self.judge(&parts, peer, !overloaded);
         let mut course = Course { judged, began, upstream: None, ending };
-        let reply = match self.refuse_early(&mut course, &parts, in_flight) {
+        let reply = match self.refuse_early(&mut course, &parts, overloaded) {
             Some(answer) => self.refuse(&course, answer),
             None => {
                 self.prepare(&mut parts, &mut course, peer);
@@ -79,14 +80,14 @@ impl Proxy {
     }
 
     /// Our own refusals, before anything is sent.
-    fn refuse_early(&self, course: &mut Course, parts: &Parts, in_flight: usize) -> Option<Answer> {
+    fn refuse_early(&self, course: &mut Course, parts: &Parts, overloaded: bool) -> Option<Answer> {
         if let Some(refused) = course.judged.refusal.take() {
             let mut answer = Answer::new(refused.reason, refused.detail, refused.hint);
             answer.retry_after =
                 course.judged.limit.filter(|limit| !limit.admitted).map(|limit| limit.retry_after_seconds());
             return Some(answer);
         }
-        if in_flight > self.max_in_flight {
+        if overloaded {
             return Some(Answer::new(
                 Reason::Overloaded,
                 format!(
@@ -107,14 +108,18 @@ impl Proxy {
     /// Turns the client's head into Grafana's.
     fn prepare(&self, parts: &mut Parts, course: &mut Course, peer: &Peer) {
         let plan = std::mem::take(&mut course.judged.plan);
+        course.judged.wants_upgrade = plan.wants_upgrade();
+        self.apply(plan, parts, &course.judged, peer);
+    }
+
+    fn apply(&self, plan: Plan, parts: &mut Parts, judged: &Judged, peer: &Peer) {
         let stamp = Stamp {
-            request_id: (!course.judged.id_is_theirs).then_some(&course.judged.id),
+            request_id: (!judged.id_is_theirs).then_some(&judged.id),
             peer: &peer.header,
-            client: course.judged.client,
+            client: judged.client,
             scheme: "http",
             authority: self.upstream.authority(),
         };
-        course.judged.wants_upgrade = plan.wants_upgrade();
         plan.apply(&mut parts.headers, stamp);
         parts.extensions.clear();
         parts.version = http::Version::HTTP_11;
@@ -123,6 +128,15 @@ impl Proxy {
             let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             parts.uri = path.parse::<Uri>().unwrap_or_default();
         }
+    }
+
+    /// The same request once more, from the bytes that the client sent: a copy kept for the rare case that a pooled
+    /// connection was closed would cost every request.
+    fn again(&self, judged: &Judged, peer: &Peer) -> Option<Request<RequestBody>> {
+        let mut parts = peer.progress.with_head(again::parse)??;
+        let plan = self.plan_again(&parts, peer);
+        self.apply(plan, &mut parts, judged, peer);
+        Some(Request::from_parts(parts, RequestBody::Empty))
     }
 
     async fn forward(
@@ -140,7 +154,8 @@ impl Proxy {
             RequestBody::Upload(Upload::new(body, self.uploads, Arc::clone(&peer.progress), Arc::clone(&outcome)))
         };
         let sent = Instant::now();
-        match self.upstream.send(Request::from_parts(parts, body), &peer.progress).await {
+        let again = || self.again(&course.judged, peer);
+        match self.upstream.send(Request::from_parts(parts, body), again, &peer.progress).await {
             Ok((response, lease)) => {
                 course.upstream = Some(sent.elapsed());
                 self.relay(response, lease, course, client_upgrade).await

@@ -43,12 +43,13 @@ pub(super) struct Judged {
 }
 
 impl Proxy {
-    /// Judges a request by its head.
-    pub(super) fn judge(&self, parts: &Parts, peer: &Peer) -> Judged {
+    /// Judges a request by its head. `asks` says whether the limits are asked: a request that is refused anyway spends
+    /// nothing.
+    pub(super) fn judge(&self, parts: &Parts, peer: &Peer, asks: bool) -> Judged {
         let head = Head::collect(&parts.headers);
-        let asked =
-            Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: peer.address };
-        let found = decide(asked, &self.policy, |limit, key| self.limits.check(limit, key));
+        let found = decide(self.asked(parts, &head, peer), &self.policy, |limit, key| {
+            asks.then(|| self.limits.check(limit, key))
+        });
         let metrics = self.recorder.metrics();
         metrics.changed(found.credential.changes);
         if let Some(decision) = &found.limit {
@@ -76,6 +77,20 @@ impl Proxy {
             probe: head.probe.filter(|value| is_probe(value.as_bytes())).cloned(),
             refusal: found.refusal,
         }
+    }
+
+    /// The changes to the headers of a request that was judged before, and goes out once more.
+    pub(super) fn plan_again(&self, parts: &Parts, peer: &Peer) -> Plan {
+        let head = Head::collect(&parts.headers);
+        let found = decide(self.asked(parts, &head, peer), &self.policy, |_, _| None);
+        Plan::new(&head, &found, &self.policy.clients, &self.policy.authorization.restore_from)
+    }
+
+    fn asked<'a, 'h>(&self, parts: &'h Parts, head: &'a Head<'h>, peer: &Peer) -> Asked<'a, 'h>
+    where
+        'h: 'a,
+    {
+        Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head, peer: peer.address }
     }
 
     fn request_id(&self, theirs: Option<&HeaderValue>) -> (HeaderValue, bool) {

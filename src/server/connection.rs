@@ -81,13 +81,17 @@ async fn run(guard: Guard<TcpStream>, peer: &Peer, proxy: &Arc<Proxy>, settings:
     }
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service).with_upgrades());
     let mut draining = pin!(drain.cancelled());
-    let mut told = false;
+    let (mut told, mut registered) = (false, false);
     let mut timer = pin!(sleep_until(Instant::now() + settings.head_timeout));
     poll_fn(|cx| {
         progress.register(cx.waker());
-        if !told && draining.as_mut().poll(cx).is_ready() {
-            told = true;
-            connection.as_mut().graceful_shutdown();
+        // Once its waker is registered, this future has nothing new to say before the word is given.
+        if !told && (!registered || drain.is_cancelled()) {
+            registered = true;
+            told = draining.as_mut().poll(cx).is_ready();
+            if told {
+                connection.as_mut().graceful_shutdown();
+            }
         }
         loop {
             // How it ended is told by the exchange on it or by the fault found in it.

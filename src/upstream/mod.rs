@@ -94,23 +94,25 @@ impl Upstream {
     /// read to its end.
     ///
     /// A pooled connection that turns out to be closed is replaced once by a fresh one, and only for a request that is
-    /// idempotent and has no body: nothing else may reach Grafana twice (RFC 9110 §9.2.2).
+    /// idempotent and has no body: nothing else may reach Grafana twice (RFC 9110 §9.2.2). `again` makes the request anew
+    /// where that happens.
     pub async fn send(
         &self,
         request: Request<RequestBody>,
+        again: impl FnOnce() -> Option<Request<RequestBody>>,
         progress: &Progress,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         let mut request = request;
         let limit = self.settings.response_timeout;
+        let repeatable = is_repeatable(&request);
         while let Some(mut lease) = self.pool.take() {
-            let copy = repeatable(&request);
             let answer = lease.try_send(request);
             match attempt(answer, limit, progress).await {
                 Attempt::Answered(answer) => return Ok((answer, lease)),
                 Attempt::NotSent(unsent) => request = *unsent,
                 // The stale connection was one of several, all of an upstream that restarted: take a fresh one.
-                Attempt::Lost(Failure::Reset) => {
-                    request = copy.ok_or(Failure::Reset)?;
+                Attempt::Lost(Failure::Reset) if repeatable => {
+                    request = again().ok_or(Failure::Reset)?;
                     break;
                 }
                 Attempt::Lost(failure) => return Err(failure),
@@ -154,18 +156,10 @@ async fn attempt(
     }
 }
 
-/// A copy of a request that may be sent again.
-fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let idempotent =
-        matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
-    if !idempotent || !matches!(request.body(), RequestBody::Empty) {
-        return None;
-    }
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+/// Whether a request may reach Grafana twice.
+fn is_repeatable(request: &Request<RequestBody>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+        && matches!(request.body(), RequestBody::Empty)
 }
 
 fn explain(error: hyper::Error) -> Failure {

@@ -118,3 +118,47 @@ fn bytes_behind_an_answer_never_become_the_next_answer() {
         assert!(answer.text() != "evil", "another's answer was served");
     }
 }
+
+#[test]
+fn a_request_lost_on_a_pooled_connection_goes_out_once_more_as_it_was_or_not_at_all() {
+    let lost = || {
+        Origin::new(|seen, stream| {
+            // The first connection answers once, and is then closed with the next request on it.
+            if seen.connection == 0 && seen.lines[0].contains("/second") {
+                return false;
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_ok()
+        })
+    };
+    let origin = lost();
+    let program = Program::before(&origin.url(), &["--workers", "1", "--org", "7", "--rate", "1/h", "--burst", "9"]);
+    assert_eq!(get(program.data, "/first", &[]).status, 200);
+    let lines = [
+        "Authorization: bearer glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a",
+        "Cookie: a=1",
+        "Connection: X-Gone",
+        "X-Gone: 1",
+    ];
+    let answer = get(program.data, "/second?x=%20y", &lines);
+    assert_eq!(
+        (answer.status, answer.header("ratelimit").unwrap().starts_with("\"token\";r=8;")),
+        (200, true),
+        "the repetition was charged"
+    );
+    let seen: Vec<_> = origin.seen().into_iter().filter(|seen| seen.lines[0].contains("/second")).collect();
+    assert_eq!(seen.len(), 2);
+    let sorted = |lines: &[String]| {
+        let mut lines = lines.to_vec();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&seen[0].lines), sorted(&seen[1].lines), "the repetition differs");
+    assert_eq!(seen[1].header("x-request-id").as_deref(), answer.header("x-request-id"));
+
+    let origin = lost();
+    let program = Program::before(&origin.url(), &["--workers", "1"]);
+    assert_eq!(get(program.data, "/first", &[]).status, 200);
+    let answer = ask(program.data, "POST /second HTTP/1.1\r\nHost: g\r\nContent-Length: 2\r\n\r\nhi").unwrap();
+    assert_eq!((answer.status, answer.reason()), (502, Some("upstream_reset")));
+    assert_eq!(origin.count(), 2, "a POST was delivered twice");
+}
