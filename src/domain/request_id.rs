@@ -29,14 +29,16 @@ fn is_encoded_pair(id: &[u8]) -> bool {
 
 /// `number` as 32 hex digits.
 pub fn format(number: u128) -> [u8; 32] {
-    let mut digits = [b'0'; 32];
-    let mut rest = number;
-    for digit in digits.iter_mut().rev() {
-        let nibble = (rest & 15) as u8;
-        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        rest >>= 4;
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
     digits
+}
+
+/// Without a branch, so that all digits are made at once.
+const fn digit(nibble: u8) -> u8 {
+    nibble + b'0' + (nibble > 9) as u8 * (b'a' - b'0' - 10)
 }
 
 #[cfg(test)]
