@@ -12,11 +12,28 @@ const WAYS: usize = 16;
 const SHARDS: usize = 64;
 
 /// A bucket is a tag of its key and its theoretical arrival time: 16 bytes, in two arrays, so that a look for a tag
-/// stays in two cache lines. Bytes that were never used are zero pages that the kernel has not yet had to give.
+/// stays in two cache lines.
 #[derive(Debug)]
 struct Shard {
+    /// Places of this shard. They take memory from the first bucket on.
+    places: usize,
     tags: Vec<u64>,
     times: Vec<u64>,
+}
+
+impl Shard {
+    const fn new(places: usize) -> Self {
+        Self { places, tags: Vec::new(), times: Vec::new() }
+    }
+
+    /// The tags and times of the set that begins at `at`.
+    fn set(&mut self, at: usize) -> Option<(&mut [u64], &mut [u64])> {
+        if self.tags.is_empty() {
+            self.tags = vec![0; self.places];
+            self.times = vec![0; self.places];
+        }
+        Some((self.tags.get_mut(at..at + WAYS)?, self.times.get_mut(at..at + WAYS)?))
+    }
 }
 
 /// A store of at most a given number of buckets, 16 bytes each.
@@ -33,7 +50,7 @@ impl Store {
         let count = sets.min(SHARDS);
         let shards = (0..count).map(|shard| {
             let own = (sets - shard).div_ceil(count) * WAYS;
-            Mutex::new(Shard { tags: vec![0; own], times: vec![0; own] })
+            Mutex::new(Shard::new(own))
         });
         Self { shards: shards.collect(), sets: sets as u64 }
     }
@@ -51,11 +68,7 @@ impl Store {
         let count = self.shards.len();
         let Some(shard) = self.shards.get(set % count) else { return change(None).map(|(value, _)| value) };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let shard = &mut *shard;
-        let at = set / count * WAYS;
-        let (Some(tags), Some(times)) = (shard.tags.get_mut(at..at + WAYS), shard.times.get_mut(at..at + WAYS)) else {
-            return change(None).map(|(value, _)| value);
-        };
+        let Some((tags, times)) = shard.set(set / count * WAYS) else { return change(None).map(|(value, _)| value) };
         let known = tags.iter().position(|other| *other == tag);
         let time = known.and_then(|place| times.get(place)).copied();
         let (value, new) = change(time)?;
