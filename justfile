@@ -4,7 +4,7 @@ default:
     @just --list
 
 # Everything that must hold before a change lands.
-check: format lint docs test deploy
+check: format lint docs test benches deploy
 
 format:
     cargo fmt --check
@@ -17,6 +17,10 @@ docs:
 
 test:
     ./test
+
+# The measuring programs, which are a package of their own.
+benches:
+    benches/compare/check
 
 deploy:
     deploy/check
