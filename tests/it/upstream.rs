@@ -162,3 +162,29 @@ fn a_request_lost_on_a_pooled_connection_goes_out_once_more_as_it_was_or_not_at_
     assert_eq!((answer.status, answer.reason()), (502, Some("upstream_reset")));
     assert_eq!(origin.count(), 2, "a POST was delivered twice");
 }
+
+#[test]
+fn a_request_behind_a_lost_one_is_never_taken_for_it() {
+    let origin = Origin::new(|seen, stream| {
+        let path = seen.lines[0].split(' ').nth(1).unwrap().to_owned();
+        if seen.connection == 0 && path == "/lost" {
+            // Long enough for the request behind this one to have been read.
+            std::thread::sleep(Duration::from_millis(300));
+            return false;
+        }
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}", path.len()).is_ok()
+    });
+    let program = Program::before(&origin.url(), &["--workers", "1"]);
+    assert_eq!(get(program.data, "/first", &[]).status, 200);
+    let mut client = connect(program.data);
+    client.write_all(b"GET /lost HTTP/1.1\r\nHost: g\r\n\r\n").unwrap();
+    while origin.count() < 2 {
+        std::thread::yield_now();
+    }
+    client.write_all(b"GET /behind HTTP/1.1\r\nHost: g\r\n\r\n").unwrap();
+    let mut pending = Vec::new();
+    let lost = read_answer(&mut client, &mut pending, false).unwrap();
+    assert_eq!((lost.status, lost.reason()), (502, Some("upstream_reset")), "{}", lost.text());
+    assert_eq!(read_answer(&mut client, &mut pending, false).unwrap().text(), "/behind");
+    assert_eq!(origin.seen().iter().filter(|seen| seen.lines[0].contains("/behind")).count(), 1);
+}
