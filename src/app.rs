@@ -20,10 +20,7 @@ use crate::limits::Limits;
 use crate::proxy::{Proxy, Shared};
 use crate::server::{self, Bound};
 use crate::telemetry::{Log, Metrics, Recorder, Sources};
-use crate::upstream::{Gauges, Upstream};
-
-/// How often idle connections to Grafana are looked at.
-const REAP_EVERY: Duration = Duration::from_secs(5);
+use crate::upstream::{Gauges, REAP_EVERY, Upstream};
 
 /// What a tunnel has to end once the grace is over.
 const TUNNEL_GRACE: Duration = Duration::from_secs(1);

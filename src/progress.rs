@@ -3,12 +3,10 @@
 //! One timer a connection serves all deadlines: an exchange only writes down a time, and the connection's task, which
 //! is polled after each of its steps anyway, arms its timer for the earliest. So a request costs no timer of its own.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::task::Waker;
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use crate::domain::framing::Fault;
@@ -41,10 +39,6 @@ pub struct Progress {
     tunnel: AtomicBool,
     served: AtomicU64,
     fault: OnceLock<Fault>,
-    /// The bytes of the head under way, where it came whole and alone.
-    head: Mutex<Vec<u8>>,
-    /// The connection's task, for those who set a deadline from another.
-    connection: AtomicWaker,
 }
 
 impl Progress {
@@ -62,8 +56,6 @@ impl Progress {
             tunnel: AtomicBool::new(false),
             served: AtomicU64::new(0),
             fault: OnceLock::new(),
-            head: Mutex::new(Vec::new()),
-            connection: AtomicWaker::new(),
         }
     }
 
@@ -87,12 +79,6 @@ impl Progress {
         self.allow_from(wait, Instant::now(), limit);
     }
 
-    /// Like [`Self::allow`], from another task than the connection's, which must look at its timer again.
-    pub fn allow_and_wake(&self, wait: Wait, limit: Duration) {
-        self.allow(wait, limit);
-        self.connection.wake();
-    }
-
     /// Restarts `wait` where it is under way.
     pub fn extend(&self, wait: Wait, limit: Duration) {
         if self.is_waiting(wait) {
@@ -103,11 +89,6 @@ impl Progress {
     /// Whether a deadline for `wait` stands.
     pub fn is_waiting(&self, wait: Wait) -> bool {
         self.slot(wait).load(Relaxed) != 0
-    }
-
-    /// The task to wake when a deadline is set elsewhere.
-    pub fn register(&self, waker: &Waker) {
-        self.connection.register(waker);
     }
 
     /// `wait` is over.
@@ -225,19 +206,6 @@ impl Progress {
     /// Keeps the first fault found in the client's bytes.
     pub fn set_fault(&self, fault: Fault) {
         let _ = self.fault.set(fault);
-    }
-
-    /// Keeps the bytes of a head that may have to go out once more; none where it did not come in one piece.
-    pub fn keep_head(&self, bytes: &[u8]) {
-        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        head.clear();
-        head.extend_from_slice(bytes);
-    }
-
-    /// Looks at the bytes of the head under way.
-    pub fn with_head<T>(&self, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        (!head.is_empty()).then(|| look(&head))
     }
 
     /// The fault found in the client's bytes.

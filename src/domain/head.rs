@@ -119,6 +119,11 @@ impl<'h> Head<'h> {
         !is_plain(&self.connection) && nominated(&self.connection).any(is_protected)
     }
 
+    /// The protocol, where a WebSocket is asked for.
+    pub fn websocket(&self) -> Option<&'h HeaderValue> {
+        self.upgrade.filter(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    }
+
     /// Collects from `headers`.
     pub fn collect(headers: &'h HeaderMap) -> Self {
         let mut head = Self::default();
@@ -286,7 +291,7 @@ impl RequestFacts {
             session_cookie: session_cookie(&head.cookie).is_some(),
             render_key: cookie(&head.cookie, |name| name == b"renderKey").is_some(),
             carriers: head.carriers,
-            websocket: head.upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")),
+            websocket: head.websocket().is_some(),
             auth,
             org,
         }

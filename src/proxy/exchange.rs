@@ -9,16 +9,15 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::body::Body;
+use super::body::Body;
 use crate::progress::Progress;
 use crate::telemetry::Gauge;
-use crate::upstream::Lease;
+use crate::upstream::Broken;
 
-/// The body of an answer, which gives the connection to Grafana back when it has been read to its end.
+/// The body of an answer, and what ends with it.
 #[derive(Debug)]
 pub struct ExchangeBody {
     body: Body,
-    lease: Option<Lease>,
     _ending: Ending,
 }
 
@@ -55,27 +54,17 @@ impl Drop for Ending {
 
 impl ExchangeBody {
     /// Hands an answer over, tied to what it holds.
-    pub fn wrap(response: Response<Body>, lease: Option<Lease>, ending: Ending) -> Response<Self> {
+    pub fn wrap(response: Response<Body>, ending: Ending) -> Response<Self> {
         ending.progress.reply();
-        response.map(|body| Self { body, lease, _ending: ending })
-    }
-}
-
-impl Drop for ExchangeBody {
-    fn drop(&mut self) {
-        if let Some(lease) = self.lease.take()
-            && self.body.is_end_stream()
-        {
-            lease.release();
-        }
+        response.map(|body| Self { body, _ending: ending })
     }
 }
 
 impl HttpBody for ExchangeBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         Pin::new(&mut self.get_mut().body).poll_frame(cx)
     }
 

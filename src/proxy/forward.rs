@@ -5,23 +5,26 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
+use hyper::body::Incoming as Uploaded;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
+use super::body::Body;
 use super::exchange::{Ending, ExchangeBody};
 use super::gate::Judged;
-use super::headers::{Plan, Stamp, clean_answer, name};
+use super::headers::{clean_answer, name};
 use super::respond::{Answer, proxy_status};
-use super::{Peer, Proxy, again, peek, upgrade};
-use crate::body::{Body, RequestBody, Upload, UploadFailure, UploadOutcome};
+use super::{Peer, Proxy, peek, upgrade};
+use crate::body::{RequestBody, Upload, UploadFailure, UploadOutcome};
 use crate::domain::classify::{self, Look, Verdict, classify};
 use crate::domain::limit::Decision;
 use crate::domain::reason::Reason;
 use crate::progress::Wait;
 use crate::telemetry::{Refusal, Served, ServedLine};
-use crate::upstream::{Failure, Lease};
+use crate::upstream::answer::Head;
+use crate::upstream::{Failure, Incoming, Outward};
 
 /// One exchange as far as it has come.
 struct Course {
@@ -32,30 +35,22 @@ struct Course {
     ending: Ending,
 }
 
-/// What goes back to the client, and what holds until its end.
-struct Reply {
-    response: Response<Body>,
-    lease: Option<Lease>,
-}
-
 impl Proxy {
     /// Serves one request. Whatever happens, there is an answer.
-    pub async fn serve(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<ExchangeBody> {
+    pub async fn serve(&self, mut request: Request<Uploaded>, peer: &Peer) -> Response<ExchangeBody> {
         let began = Instant::now();
         let (ending, in_flight) = self.begin(peer);
         let client_upgrade = request.extensions_mut().remove::<OnUpgrade>();
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let overloaded = in_flight > self.max_in_flight;
-        let judged = self.judge(&parts, peer, !overloaded);
+        let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
+        let judged = self.judge(&parts, peer, !overloaded, chunked);
         let mut course = Course { judged, began, upstream: None, ending };
-        let reply = match self.refuse_early(&mut course, &parts, overloaded) {
+        let response = match self.refuse_early(&mut course, &parts, overloaded) {
             Some(answer) => self.refuse(&course, answer),
-            None => {
-                self.prepare(&mut parts, &mut course, peer);
-                self.forward(parts, body, &mut course, client_upgrade, peer).await
-            }
+            None => self.forward(parts.method, body, &mut course, client_upgrade, peer).await,
         };
-        self.finish(reply, course)
+        self.finish(response, course)
     }
 
     fn begin(&self, peer: &Peer) -> (Ending, usize) {
@@ -76,7 +71,7 @@ impl Proxy {
             client: Some(peer.address),
             ..Refusal::unread(answer.reason, answer.status.as_u16(), answer.detail.clone(), answer.hint.clone())
         });
-        ExchangeBody::wrap(answer.into_response(&id, None), None, ending)
+        ExchangeBody::wrap(answer.into_response(&id, None), ending)
     }
 
     /// Our own refusals, before anything is sent.
@@ -105,60 +100,26 @@ impl Proxy {
         }
     }
 
-    /// Turns the client's head into Grafana's.
-    fn prepare(&self, parts: &mut Parts, course: &mut Course, peer: &Peer) {
-        let plan = std::mem::take(&mut course.judged.plan);
-        course.judged.wants_upgrade = plan.wants_upgrade();
-        self.apply(plan, parts, &course.judged, peer);
-    }
-
-    fn apply(&self, plan: Plan, parts: &mut Parts, judged: &Judged, peer: &Peer) {
-        let stamp = Stamp {
-            request_id: (!judged.id_is_theirs).then_some(&judged.id),
-            peer: &peer.header,
-            client: judged.client,
-            scheme: "http",
-            authority: self.upstream.authority(),
-        };
-        plan.apply(&mut parts.headers, stamp);
-        parts.extensions.clear();
-        parts.version = http::Version::HTTP_11;
-        // A target in absolute form names us; Grafana wants the path.
-        if parts.uri.authority().is_some() {
-            let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-            parts.uri = path.parse::<Uri>().unwrap_or_default();
-        }
-    }
-
-    /// The same request once more, from the bytes that the client sent: a copy kept for the rare case that a pooled
-    /// connection was closed would cost every request.
-    fn again(&self, judged: &Judged, peer: &Peer) -> Option<Request<RequestBody>> {
-        let mut parts = peer.progress.with_head(again::parse)??;
-        let plan = self.plan_again(&parts, peer);
-        self.apply(plan, &mut parts, judged, peer);
-        Some(Request::from_parts(parts, RequestBody::Empty))
-    }
-
     async fn forward(
         &self,
-        parts: Parts,
-        body: Incoming,
+        method: Method,
+        body: Uploaded,
         course: &mut Course,
         client_upgrade: Option<OnUpgrade>,
         peer: &Peer,
-    ) -> Reply {
+    ) -> Response<Body> {
         let outcome = Arc::<UploadOutcome>::default();
-        let body = if http_body::Body::is_end_stream(&body) {
+        let body = if body.is_end_stream() {
             RequestBody::Empty
         } else {
             RequestBody::Upload(Upload::new(body, self.uploads, Arc::clone(&peer.progress), Arc::clone(&outcome)))
         };
         let sent = Instant::now();
-        let again = || self.again(&course.judged, peer);
-        match self.upstream.send(Request::from_parts(parts, body), again, &peer.progress).await {
-            Ok((response, lease)) => {
+        let head = std::mem::take(&mut course.judged.outward);
+        match self.upstream.send(Outward { method, head, body }, &peer.progress).await {
+            Ok((head, body)) => {
                 course.upstream = Some(sent.elapsed());
-                self.relay(response, lease, course, client_upgrade).await
+                self.relay(head, body, course, client_upgrade).await
             }
             Err(failure) => {
                 let answer = self.explain_failure(&failure, &outcome, peer);
@@ -170,39 +131,38 @@ impl Proxy {
     /// Passes an answer on, explained where it is a refusal.
     async fn relay(
         &self,
-        mut response: Response<Incoming>,
-        lease: Lease,
+        head: Head,
+        body: Incoming,
         course: &Course,
         client_upgrade: Option<OnUpgrade>,
-    ) -> Reply {
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(response, course, client_upgrade);
+    ) -> Response<Body> {
+        let status = head.status;
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(head, body, course, client_upgrade);
         }
-        let look = classify::look(&course.judged.facts, response.status(), response.headers());
-        let version = response.version();
-        let status = response.status();
+        let look = classify::look(&course.judged.facts, status, &head.headers);
         if look == Look::Away {
-            clean_answer(response.headers_mut(), version);
-            return Reply { response: response.map(Body::Passing), lease: Some(lease) };
+            return answer(head, Body::Passing(body));
         }
-        let (mut head, incoming) = response.into_parts();
         let peeked = match look {
-            Look::AtBody => peek::peek(incoming, &head.headers).await,
-            _ => peek::Peeked { seen: Vec::new(), body: Body::Passing(incoming) },
+            Look::AtBody => peek::peek(body, &head.headers).await,
+            _ => peek::Peeked { seen: Vec::new(), body: Body::Passing(body) },
         };
-        let answer = classify::Answer { status, headers: &head.headers, body: &peeked.seen };
-        let verdict = classify(&course.judged.facts, &answer);
-        clean_answer(&mut head.headers, version);
+        let seen = classify::Answer { status, headers: &head.headers, body: &peeked.seen };
+        let verdict = classify(&course.judged.facts, &seen);
+        let mut response = answer(head, peeked.body);
         if let Some(verdict) = verdict {
-            explain(&mut head.headers, verdict.reason, status);
+            explain(response.headers_mut(), verdict.reason, status);
             self.record(course, status, verdict, None);
         }
-        Reply { response: Response::from_parts(head, peeked.body), lease: Some(lease) }
+        response
     }
 
     /// Grafana agreed to another protocol.
-    fn switch(&self, response: Response<Incoming>, course: &Course, client_upgrade: Option<OnUpgrade>) -> Reply {
-        let Some(client) = client_upgrade.filter(|_| course.judged.wants_upgrade) else {
+    fn switch(&self, head: Head, body: Incoming, course: &Course, client_upgrade: Option<OnUpgrade>) -> Response<Body> {
+        let (Some(client), Some((grafana, first))) =
+            (client_upgrade.filter(|_| course.judged.wants_upgrade), body.into_stream())
+        else {
             let answer = Answer::new(
                 Reason::UpstreamMalformed,
                 "Grafana switched protocols, which nobody had asked for.",
@@ -210,27 +170,21 @@ impl Proxy {
             );
             return self.refuse(course, answer);
         };
-        let (mut head, incoming) = response.into_parts();
-        let grafana = head.extensions.remove::<OnUpgrade>();
-        drop(incoming);
-        let Some(grafana) = grafana else {
-            return self
-                .refuse(course, Answer::new(Reason::UpstreamReset, "The upgraded connection is gone.", "Try again."));
-        };
         let protocol = head.headers.get(header::UPGRADE).cloned();
-        clean_answer(&mut head.headers, head.version);
-        head.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        let mut response = answer(head, Body::Empty);
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         if let Some(protocol) = protocol {
-            head.headers.insert(header::UPGRADE, protocol);
+            headers.insert(header::UPGRADE, protocol);
         }
         course.ending.open_tunnel();
         let guard = self.recorder.metrics().upgrade();
-        let tunnel = upgrade::join(client, grafana, self.drained.clone());
+        let tunnel = upgrade::join(client, grafana, first, self.drained.clone());
         self.tunnels.spawn(async move {
             tunnel.await;
             drop(guard);
         });
-        Reply { response: Response::from_parts(head, Body::Empty), lease: None }
+        response
     }
 
     /// Which of our own reasons a failure has.
@@ -293,12 +247,11 @@ impl Proxy {
     }
 
     /// Refuses with an answer of ours, and records it.
-    fn refuse(&self, course: &Course, answer: Answer) -> Reply {
+    fn refuse(&self, course: &Course, answer: Answer) -> Response<Body> {
         let detail = answer.inside.clone().unwrap_or_else(|| answer.detail.clone());
         let verdict = Verdict { reason: answer.reason, detail, hint: answer.hint.clone(), permission: None };
         self.record(course, answer.status, verdict, answer.retry_after);
-        let response = answer.into_response(&course.judged.id, course.judged.facts.trace_id());
-        Reply { response, lease: None }
+        answer.into_response(&course.judged.id, course.judged.facts.trace_id())
     }
 
     fn record(&self, course: &Course, status: StatusCode, verdict: Verdict, retry_after: Option<u64>) {
@@ -325,9 +278,8 @@ impl Proxy {
     }
 
     /// Puts our own headers on, counts, and ties the answer's end to what it holds.
-    fn finish(&self, reply: Reply, course: Course) -> Response<ExchangeBody> {
+    fn finish(&self, mut response: Response<Body>, course: Course) -> Response<ExchangeBody> {
         let Course { judged, began, upstream, ending } = course;
-        let Reply { mut response, lease } = reply;
         let headers = response.headers_mut();
         headers.insert(name::REQUEST_ID, judged.id.clone());
         if let Some(limit) = &judged.limit {
@@ -357,13 +309,22 @@ impl Proxy {
                 upstream,
             });
         }
-        ExchangeBody::wrap(response, lease, ending)
+        ExchangeBody::wrap(response, ending)
     }
 
     fn show_limit(&self, headers: &mut HeaderMap, decision: &Decision) {
         headers.insert(name::RATE_LIMIT_POLICY, self.limits.policy_header(decision.policy).clone());
         headers.insert(name::RATE_LIMIT, decision.header());
     }
+}
+
+/// An answer of another's, without what was meant for our connection to Grafana alone.
+fn answer(mut head: Head, body: Body) -> Response<Body> {
+    clean_answer(&mut head.headers, head.version);
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response
 }
 
 fn explain(headers: &mut HeaderMap, reason: Reason, status: StatusCode) {

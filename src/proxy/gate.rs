@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::HeaderValue;
 use http::request::Parts;
 
-use super::headers::Plan;
+use super::headers::{Stamp, write_request};
 use super::{Peer, Proxy};
 use crate::domain::credential::{Changes, Judgement};
 use crate::domain::decide::{Asked, Findings, Refused, decide};
@@ -20,8 +20,6 @@ use crate::domain::token::Fingerprint;
 pub(super) struct Judged {
     /// The id, as it goes to Grafana and back to the client.
     pub id: HeaderValue,
-    /// Whether the client brought the id itself.
-    pub id_is_theirs: bool,
     /// What may be said about the request later.
     pub facts: RequestFacts,
     /// The client.
@@ -32,8 +30,8 @@ pub(super) struct Judged {
     pub has_credential: bool,
     /// What the limit said.
     pub limit: Option<Decision>,
-    /// The changes to its headers.
-    pub plan: Plan,
+    /// The head that Grafana gets; nothing where the request goes no further.
+    pub outward: Vec<u8>,
     /// Whether a WebSocket is asked for.
     pub wants_upgrade: bool,
     /// The value of `X-Token-Proxy-Probe`.
@@ -44,12 +42,12 @@ pub(super) struct Judged {
 
 impl Proxy {
     /// Judges a request by its head. `asks` says whether the limits are asked: a request that is refused anyway spends
-    /// nothing.
-    pub(super) fn judge(&self, parts: &Parts, peer: &Peer, asks: bool) -> Judged {
+    /// nothing. `chunked` says that its body comes without a length.
+    pub(super) fn judge(&self, parts: &Parts, peer: &Peer, asks: bool, chunked: bool) -> Judged {
         let head = Head::collect(&parts.headers);
-        let found = decide(self.asked(parts, &head, peer), &self.policy, |limit, key| {
-            asks.then(|| self.limits.check(limit, key))
-        });
+        let asked =
+            Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: peer.address };
+        let found = decide(asked, &self.policy, |limit, key| asks.then(|| self.limits.check(limit, key)));
         let metrics = self.recorder.metrics();
         metrics.changed(found.credential.changes);
         if let Some(decision) = &found.limit {
@@ -63,34 +61,30 @@ impl Proxy {
             auth_facts(&found.credential),
             self.org_facts(&head, parts, &found),
         );
-        let plan = Plan::new(&head, &found, &self.policy.clients, &self.policy.authorization.restore_from);
+        let stamp = Stamp {
+            request_id: (!id_is_theirs).then_some(&id),
+            peer: &peer.header,
+            client: found.client,
+            scheme: "http",
+            authority: self.upstream.authority(),
+            chunked,
+        };
+        let outward = match found.refusal {
+            Some(_) => Vec::new(),
+            None => write_request(parts, &head, &found, &self.policy, stamp),
+        };
         Judged {
             id,
-            id_is_theirs,
             facts,
             client: found.client,
             fingerprint: found.credential.token.and(found.key).map(|key| key.fingerprint()),
             has_credential: found.key.is_some(),
             limit: found.limit,
-            plan,
-            wants_upgrade: false,
+            outward,
+            wants_upgrade: head.websocket().is_some(),
             probe: head.probe.filter(|value| is_probe(value.as_bytes())).cloned(),
             refusal: found.refusal,
         }
-    }
-
-    /// The changes to the headers of a request that was judged before, and goes out once more.
-    pub(super) fn plan_again(&self, parts: &Parts, peer: &Peer) -> Plan {
-        let head = Head::collect(&parts.headers);
-        let found = decide(self.asked(parts, &head, peer), &self.policy, |_, _| None);
-        Plan::new(&head, &found, &self.policy.clients, &self.policy.authorization.restore_from)
-    }
-
-    fn asked<'a, 'h>(&self, parts: &'h Parts, head: &'a Head<'h>, peer: &Peer) -> Asked<'a, 'h>
-    where
-        'h: 'a,
-    {
-        Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head, peer: peer.address }
     }
 
     fn request_id(&self, theirs: Option<&HeaderValue>) -> (HeaderValue, bool) {

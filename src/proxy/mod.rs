@@ -1,6 +1,6 @@
 //! The request path: gate → headers → forward → (peek) → headers → respond. Each file is one of these steps.
 
-mod again;
+mod body;
 mod exchange;
 mod forward;
 mod gate;

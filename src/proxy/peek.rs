@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
-use crate::body::Body;
+use super::body::Body;
+use crate::upstream::Incoming;
 
 /// Bytes looked at, decoded or not, at most.
 const MAX_SEEN: usize = 64 * 1024;

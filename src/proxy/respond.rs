@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
+use super::body::Body;
 use super::headers::name;
-use crate::body::Body;
 use crate::domain::reason::{Reason, Source};
 
 /// What we say instead of forwarding.

@@ -84,7 +84,6 @@ async fn run(guard: Guard<TcpStream>, peer: &Peer, proxy: &Arc<Proxy>, settings:
     let (mut told, mut registered) = (false, false);
     let mut timer = pin!(sleep_until(Instant::now() + settings.head_timeout));
     poll_fn(|cx| {
-        progress.register(cx.waker());
         // Once its waker is registered, this future has nothing new to say before the word is given.
         if !told && (!registered || drain.is_cancelled()) {
             registered = true;

@@ -13,9 +13,6 @@ use crate::domain::framing::{Bounds, Event, Fault, Scanner};
 use crate::domain::reason::Reason;
 use crate::progress::{Progress, Wait};
 
-/// Bytes of a head that are kept at most, so that it can go out once more.
-const MAX_KEPT: usize = 4096;
-
 /// Where the stream is left for a last word, when hyper is done with a connection whose bytes were at fault.
 pub(super) type LeftOver<S> = Arc<Mutex<Option<S>>>;
 
@@ -62,13 +59,7 @@ impl<S> Guard<S> {
     /// Judges the bytes behind `before`, and cuts off what must not be seen.
     fn judge(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
         let fresh = buffer.filled().get(before..).unwrap_or_default();
-        let (begins, heads) = (self.scanner.is_idle() && !self.is_answering(), self.scanner.heads());
         let (sound, event) = self.scanner.advance(fresh);
-        if self.scanner.heads() > heads {
-            // A head that comes while another is under way must not be taken for that one.
-            let alone = begins && self.scanner.heads() == heads + 1 && sound <= MAX_KEPT;
-            self.progress.keep_head(fresh.get(..sound).filter(|_| alone).unwrap_or_default());
-        }
         match event {
             Event::More | Event::Head => {}
             Event::Hold => self.held.extend_from_slice(fresh.get(sound..).unwrap_or_default()),

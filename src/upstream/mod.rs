@@ -1,22 +1,34 @@
-//! Connections to Grafana: a pool for each worker, and what can go wrong with them.
+//! Connections to Grafana: a pool for each worker, the exchange on one, and what can go wrong with it.
+//!
+//! An exchange owns its connection and moves it itself: no task stands between the two, so that an answer wakes nobody
+//! but the connection that it goes to.
 
+pub mod answer;
 mod connect;
+mod connection;
+mod incoming;
+mod outgoing;
 mod pool;
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use http::{HeaderValue, Method, StatusCode, Uri};
 
+use self::answer::{Head, Malformed};
 pub use self::connect::Address;
-pub use self::pool::{Gauges, Lease, Pool};
+pub use self::connection::Gauges;
+pub use self::incoming::{Broken, Incoming};
+use self::outgoing::{Outgoing, Stopped};
+pub use self::pool::REAP_EVERY;
+use self::pool::{Lease, Pool};
 use crate::body::RequestBody;
 use crate::progress::{Progress, Wait};
+
+/// Answers before the answer (1xx) that are passed over, at most.
+const MAX_INTERIM: u32 = 16;
 
 /// Where Grafana is, and how long it may take.
 #[derive(Clone, Debug)]
@@ -39,8 +51,8 @@ pub enum Failure {
     #[error("the connection was closed before an answer came")]
     Reset,
     /// What came is no HTTP answer.
-    #[error("the answer is not valid HTTP/1.1 ({0})")]
-    Malformed(String),
+    #[error("the answer is not valid HTTP/1.1: {0}")]
+    Malformed(#[from] Malformed),
     /// The answer's head did not come in time.
     #[error("no answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
@@ -58,13 +70,23 @@ pub struct Upstream {
     pool: Arc<Pool>,
 }
 
+/// A request that can be sent.
+#[derive(Debug)]
+pub struct Outward {
+    /// The method, which says what an answer may hold, and whether the request may be repeated.
+    pub method: Method,
+    /// The whole head, the blank line at its end included.
+    pub head: Vec<u8>,
+    /// The body that the head speaks of.
+    pub body: RequestBody,
+}
+
 /// What became of one attempt.
 enum Attempt {
-    Answered(Response<Incoming>),
-    /// The connection was gone before a byte was written: the request is as good as new.
-    NotSent(Box<Request<RequestBody>>),
-    /// The connection ended without an answer: Grafana may have seen the request.
-    Lost(Failure),
+    Answered(Head),
+    /// The connection ended without a byte of an answer.
+    Lost,
+    Failed(Failure),
 }
 
 impl Upstream {
@@ -80,94 +102,147 @@ impl Upstream {
         &self.authority
     }
 
-    /// What an answer's head may take.
-    pub const fn response_timeout(&self) -> Duration {
-        self.settings.response_timeout
-    }
-
-    /// Closes connections that have been idle for too long, or that Grafana has closed.
+    /// Closes connections that have been idle for too long, or that Grafana has closed. To be called every
+    /// [`REAP_EVERY`].
     pub fn reap(&self) {
         self.pool.reap();
     }
 
-    /// Sends `request` and waits for the head of the answer. The lease goes back to the pool once the body has been
-    /// read to its end.
+    /// Sends a request and waits for the head of the answer. Its body gives the connection back when it has been read.
     ///
-    /// A pooled connection that turns out to be closed is replaced once by a fresh one, and only for a request that is
-    /// idempotent and has no body: nothing else may reach Grafana twice (RFC 9110 §9.2.2). `again` makes the request anew
-    /// where that happens.
-    pub async fn send(
-        &self,
-        request: Request<RequestBody>,
-        again: impl FnOnce() -> Option<Request<RequestBody>>,
-        progress: &Progress,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
-        let mut request = request;
-        let limit = self.settings.response_timeout;
+    /// A pooled connection that turns out to be closed is replaced: by another, where no byte of the request was
+    /// written; once, by a fresh one, where the request is idempotent and has no body. Nothing else may reach Grafana
+    /// twice (RFC 9110 §9.2.2).
+    pub async fn send(&self, request: Outward, progress: &Progress) -> Result<(Head, Incoming), Failure> {
         let repeatable = is_repeatable(&request);
+        let to_head = request.method == Method::HEAD;
+        let mut outgoing = Some(Outgoing::new(request.head, request.body));
         while let Some(mut lease) = self.pool.take() {
-            let answer = lease.try_send(request);
-            match attempt(answer, limit, progress).await {
-                Attempt::Answered(answer) => return Ok((answer, lease)),
-                Attempt::NotSent(unsent) => request = *unsent,
-                // The stale connection was one of several, all of an upstream that restarted: take a fresh one.
-                Attempt::Lost(Failure::Reset) if repeatable => {
-                    request = again().ok_or(Failure::Reset)?;
-                    break;
-                }
-                Attempt::Lost(failure) => return Err(failure),
+            match self.attempt(&mut lease, &mut outgoing, to_head, progress).await {
+                Attempt::Answered(head) => return Ok(answered(head, lease, outgoing)),
+                Attempt::Failed(failure) => return Err(failure),
+                Attempt::Lost => {}
+            }
+            let Some(request) = outgoing.as_mut() else { return Err(Failure::Reset) };
+            let untouched = request.is_untouched();
+            if !untouched && !repeatable || !request.rewind() {
+                return Err(Failure::Reset);
+            }
+            // The stale connection may be one of many, all of an upstream that restarted: take a fresh one.
+            if !untouched {
+                break;
             }
         }
-        let mut lease = self.pool.connect(&self.address, self.settings.connect_timeout).await?;
-        let answer = lease.try_send(request);
-        match attempt(answer, limit, progress).await {
-            Attempt::Answered(answer) => Ok((answer, lease)),
-            Attempt::NotSent(_) => Err(Failure::Reset),
-            Attempt::Lost(failure) => Err(failure),
+        // Connecting is rare, and its state would make that of every request larger.
+        let connecting = Box::pin(self.pool.connect(&self.address, self.settings.connect_timeout));
+        let mut lease = connecting.await?;
+        match self.attempt(&mut lease, &mut outgoing, to_head, progress).await {
+            Attempt::Answered(head) => Ok(answered(head, lease, outgoing)),
+            Attempt::Failed(failure) => Err(failure),
+            Attempt::Lost => Err(Failure::Reset),
+        }
+    }
+
+    /// Writes the request and waits for the head of the answer, for as long as it may take. A request without a body is
+    /// kept until then.
+    async fn attempt(
+        &self,
+        lease: &mut Lease,
+        outgoing: &mut Option<Outgoing>,
+        to_head: bool,
+        progress: &Progress,
+    ) -> Attempt {
+        let limit = self.settings.response_timeout;
+        progress.allow(Wait::Answer, limit);
+        let mut exchange = Exchange { lease, outgoing, to_head, interim: 0, written: false };
+        let attempt = poll_fn(|cx| {
+            if let Poll::Ready(attempt) = exchange.poll(cx) {
+                return Poll::Ready(attempt);
+            }
+            if progress.has_expired(Wait::Body) {
+                return Poll::Ready(Attempt::Failed(Failure::Upload));
+            }
+            if progress.has_expired(Wait::Answer) {
+                return Poll::Ready(Attempt::Failed(Failure::TimedOut(limit)));
+            }
+            Poll::Pending
+        });
+        let attempt = attempt.await;
+        progress.finish(Wait::Answer);
+        attempt
+    }
+}
+
+/// One attempt, under way.
+struct Exchange<'e> {
+    lease: &'e mut Lease,
+    outgoing: &'e mut Option<Outgoing>,
+    to_head: bool,
+    interim: u32,
+    written: bool,
+}
+
+impl Exchange<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Attempt> {
+        let connection = &mut *self.lease.connection;
+        if !self.written
+            && let Some(outgoing) = self.outgoing
+        {
+            match outgoing.poll_write(&mut connection.stream, cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.written = true,
+                Poll::Ready(Err(Stopped::Upload)) => return Poll::Ready(Attempt::Failed(Failure::Upload)),
+                Poll::Ready(Err(Stopped::Connection)) if outgoing.is_untouched() => return Poll::Ready(Attempt::Lost),
+                // Grafana may have answered before it closed: that answer is worth more than our error. What could not
+                // be written stays, so that the connection is not used again.
+                Poll::Ready(Err(Stopped::Connection)) => {}
+            }
+        }
+        loop {
+            match answer::take(&mut connection.buffer, self.to_head) {
+                Ok(None) => {}
+                Ok(Some(head)) if is_interim(head.status) => {
+                    self.interim += 1;
+                    if self.interim > MAX_INTERIM {
+                        let flood = Malformed("too many answers before the answer");
+                        return Poll::Ready(Attempt::Failed(flood.into()));
+                    }
+                    continue;
+                }
+                Ok(Some(head)) => {
+                    if self.written {
+                        *self.outgoing = None;
+                    }
+                    return Poll::Ready(Attempt::Answered(head));
+                }
+                Err(malformed) => return Poll::Ready(Attempt::Failed(malformed.into())),
+            }
+            match ready!(connection.poll_fill(cx)) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) if connection.buffer.is_empty() && self.interim == 0 => {
+                    return Poll::Ready(Attempt::Lost);
+                }
+                Ok(0) | Err(_) => return Poll::Ready(Attempt::Failed(Failure::Reset)),
+            }
         }
     }
 }
 
-/// Waits for the head of an answer, for as long as it may take.
-async fn attempt(
-    answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
-    limit: Duration,
-    progress: &Progress,
-) -> Attempt {
-    progress.allow(Wait::Answer, limit);
-    let mut answer = pin!(answer);
-    let outcome = poll_fn(|cx| {
-        if let Poll::Ready(outcome) = answer.as_mut().poll(cx) {
-            return Poll::Ready(Some(outcome));
-        }
-        let overdue = progress.has_expired(Wait::Answer) || progress.has_expired(Wait::Body);
-        if overdue { Poll::Ready(None) } else { Poll::Pending }
-    })
-    .await;
-    progress.finish(Wait::Answer);
-    match outcome {
-        Some(Ok(answer)) => Attempt::Answered(answer),
-        Some(Err(mut error)) => match error.take_message() {
-            Some(request) => Attempt::NotSent(Box::new(request)),
-            None => Attempt::Lost(explain(error.into_error())),
-        },
-        None if progress.has_expired(Wait::Body) => Attempt::Lost(Failure::Upload),
-        None => Attempt::Lost(Failure::TimedOut(limit)),
-    }
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+fn answered(head: Head, lease: Lease, outgoing: Option<Outgoing>) -> (Head, Incoming) {
+    let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        Incoming::switched(lease)
+    } else {
+        Incoming::new(lease, outgoing, head.framing, head.keep_alive)
+    };
+    (head, body)
 }
 
 /// Whether a request may reach Grafana twice.
-fn is_repeatable(request: &Request<RequestBody>) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
-        && matches!(request.body(), RequestBody::Empty)
-}
-
-fn explain(error: hyper::Error) -> Failure {
-    if error.is_parse() {
-        return Failure::Malformed(error.to_string());
-    }
-    if error.is_user() || error.is_body_write_aborted() {
-        return Failure::Upload;
-    }
-    Failure::Reset
+fn is_repeatable(request: &Outward) -> bool {
+    matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+        && matches!(request.body, RequestBody::Empty)
 }

@@ -5,6 +5,7 @@
 //! in its token becomes a second request. A proxy that explains refusals must see such bytes itself.
 
 mod chunked;
+mod dechunk;
 mod fast;
 mod line;
 mod request_line;
@@ -12,6 +13,7 @@ mod request_line;
 use std::mem;
 
 use self::chunked::{Chunk, ChunkStep};
+pub use self::dechunk::{Dechunker, Part};
 use self::line::{HeadSoFar, check_field, unterminated};
 use super::reason::Reason;
 

@@ -1,0 +1,185 @@
+//! A request on its way out: its head in one piece, its body as it comes.
+
+use std::io::{self, IoSlice, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use http::HeaderMap;
+use http_body::{Body as _, Frame};
+use tokio::io::AsyncWrite;
+
+use crate::body::RequestBody;
+
+/// Why a request could not be written.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// The connection takes no more.
+    Connection,
+    /// The client's body broke off, or was not as long as it said.
+    Upload,
+}
+
+/// A request that is being written.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// The head; behind it, what frames the next piece of a body.
+    prefix: Vec<u8>,
+    written: usize,
+    piece: Bytes,
+    suffix: &'static [u8],
+    body: RequestBody,
+    coding: Coding,
+    /// No byte of it has gone out.
+    untouched: bool,
+}
+
+/// How the body is framed.
+#[derive(Clone, Copy, Debug)]
+enum Coding {
+    /// Nothing more comes.
+    Ended,
+    /// So many bytes are still to come.
+    Sized(u64),
+    Chunked,
+}
+
+impl Outgoing {
+    /// A request whose head, with its last blank line, is `head`.
+    pub(super) fn new(head: Vec<u8>, body: RequestBody) -> Self {
+        let coding = match (&body, body.size_hint().exact()) {
+            (RequestBody::Empty, _) => Coding::Ended,
+            (_, Some(length)) => Coding::Sized(length),
+            (_, None) => Coding::Chunked,
+        };
+        Self { prefix: head, written: 0, piece: Bytes::new(), suffix: b"", body, coding, untouched: true }
+    }
+
+    /// Prepares it for another connection. `false` where bytes are gone that cannot be had again.
+    pub(super) fn rewind(&mut self) -> bool {
+        if !self.untouched && !matches!(self.body, RequestBody::Empty) {
+            return false;
+        }
+        self.written = 0;
+        self.untouched = true;
+        true
+    }
+
+    /// Whether no byte of it has gone out.
+    pub(super) const fn is_untouched(&self) -> bool {
+        self.untouched
+    }
+
+    /// Writes on. Ready once all of it is written.
+    pub(super) fn poll_write(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Stopped>> {
+        loop {
+            // The first piece of a body has often come with its head: both go out in one call.
+            if self.piece.is_empty() && self.suffix.is_empty() && !matches!(self.coding, Coding::Ended) {
+                match self.poll_piece(cx) {
+                    Poll::Ready(outcome) => outcome?,
+                    Poll::Pending if self.is_flushed() => return Poll::Pending,
+                    Poll::Pending => {}
+                }
+            }
+            if !self.is_flushed() {
+                ready!(self.poll_bytes(stream, cx)).map_err(|_| Stopped::Connection)?;
+            }
+            if self.is_flushed() && matches!(self.coding, Coding::Ended) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.written == self.prefix.len() && self.piece.is_empty() && self.suffix.is_empty()
+    }
+
+    fn poll_bytes(&mut self, stream: &mut (impl AsyncWrite + Unpin), cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let prefix = self.prefix.get(self.written..).unwrap_or_default();
+        let mut count = if self.piece.is_empty() && self.suffix.is_empty() {
+            ready!(Pin::new(stream).poll_write(cx, prefix))?
+        } else {
+            let slices = [IoSlice::new(prefix), IoSlice::new(&self.piece), IoSlice::new(self.suffix)];
+            ready!(Pin::new(stream).poll_write_vectored(cx, &slices))?
+        };
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.untouched = false;
+        let of_prefix = count.min(prefix.len());
+        self.written += of_prefix;
+        count -= of_prefix;
+        let of_piece = count.min(self.piece.len());
+        self.piece.advance(of_piece);
+        self.suffix = self.suffix.get(count - of_piece..).unwrap_or_default();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes the next piece of the body, and frames it.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Ok(frame)) => Some(frame),
+            Some(Err(_)) => return Poll::Ready(Err(Stopped::Upload)),
+            None => None,
+        };
+        // What stands before is written, or is the head that this piece follows.
+        if self.written == self.prefix.len() {
+            self.prefix.clear();
+            self.written = 0;
+        }
+        Poll::Ready(match self.coding {
+            Coding::Ended => Ok(()),
+            Coding::Sized(left) => self.take_sized(left, frame),
+            Coding::Chunked => {
+                self.take_chunk(frame);
+                Ok(())
+            }
+        })
+    }
+
+    fn take_sized(&mut self, left: u64, frame: Option<Frame<Bytes>>) -> Result<(), Stopped> {
+        let Some(frame) = frame else { return Err(Stopped::Upload) };
+        let Ok(data) = frame.into_data() else { return Ok(()) };
+        let left = left.checked_sub(data.len() as u64).ok_or(Stopped::Upload)?;
+        self.coding = if left == 0 { Coding::Ended } else { Coding::Sized(left) };
+        self.piece = data;
+        Ok(())
+    }
+
+    fn take_chunk(&mut self, frame: Option<Frame<Bytes>>) {
+        let Some(frame) = frame else {
+            self.suffix = b"0\r\n\r\n";
+            self.coding = Coding::Ended;
+            return;
+        };
+        match frame.into_data() {
+            // An empty chunk would end the body.
+            Ok(data) if data.is_empty() => {}
+            Ok(data) => {
+                let _ = write!(self.prefix, "{:x}\r\n", data.len());
+                self.piece = data;
+                self.suffix = b"\r\n";
+            }
+            Err(frame) => {
+                let trailers = frame.into_trailers().unwrap_or_default();
+                self.prefix.extend_from_slice(b"0\r\n");
+                write_fields(&mut self.prefix, &trailers);
+                self.suffix = b"\r\n";
+                self.coding = Coding::Ended;
+            }
+        }
+    }
+}
+
+fn write_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
+    for (name, value) in fields {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
