@@ -19,14 +19,18 @@ pub enum Body {
     /// Another's bytes, as they come.
     Passing(Incoming),
     /// Another's bytes, the first of which were looked at.
-    Peeked {
-        /// What was seen, still to be sent.
-        seen: VecDeque<Frame<Bytes>>,
-        /// What follows.
-        rest: Incoming,
-        /// The length that the whole body had before the look.
-        length: SizeHint,
-    },
+    Peeked(Box<Peeked>),
+}
+
+/// A body whose beginning was looked at.
+#[derive(Debug)]
+pub struct Peeked {
+    /// What was seen, still to be sent.
+    pub seen: VecDeque<Frame<Bytes>>,
+    /// What follows.
+    pub rest: Incoming,
+    /// The length that the whole body had before the look.
+    pub length: SizeHint,
 }
 
 impl Body {
@@ -45,9 +49,9 @@ impl HttpBody for Body {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Passing(body) => Pin::new(body).poll_frame(cx),
-            Self::Peeked { seen, rest, .. } => match seen.pop_front() {
+            Self::Peeked(peeked) => match peeked.seen.pop_front() {
                 Some(frame) => Poll::Ready(Some(Ok(frame))),
-                None => Poll::Ready(ready!(Pin::new(rest).poll_frame(cx))),
+                None => Poll::Ready(ready!(Pin::new(&mut peeked.rest).poll_frame(cx))),
             },
         }
     }
@@ -57,7 +61,7 @@ impl HttpBody for Body {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_none(),
             Self::Passing(body) => body.is_end_stream(),
-            Self::Peeked { seen, rest, .. } => seen.is_empty() && rest.is_end_stream(),
+            Self::Peeked(peeked) => peeked.seen.is_empty() && peeked.rest.is_end_stream(),
         }
     }
 
@@ -66,7 +70,7 @@ impl HttpBody for Body {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Passing(body) => body.size_hint(),
-            Self::Peeked { length, .. } => *length,
+            Self::Peeked(peeked) => peeked.length,
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::upstream::{Failure, Incoming, Outward};
 
 /// One exchange as far as it has come.
 struct Course {
-    judged: Judged,
+    judged: Box<Judged>,
     began: Instant,
     /// How long Grafana took to begin its answer.
     upstream: Option<Duration>,
@@ -140,17 +140,23 @@ impl Proxy {
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(head, body, course, client_upgrade);
         }
-        let look = classify::look(&course.judged.facts, status, &head.headers);
-        if look == Look::Away {
-            return answer(head, Body::Passing(body));
+        match classify::look(&course.judged.facts, status, &head.headers) {
+            Look::Away => answer(head, Body::Passing(body)),
+            // What few answers need takes no room in the state of all.
+            look => Box::pin(self.explain_answer(head, body, look, course)).await,
         }
-        let peeked = match look {
+    }
+
+    /// Passes on what may be a refusal, with its reason where it is one.
+    async fn explain_answer(&self, head: Head, body: Incoming, look: Look, course: &Course) -> Response<Body> {
+        let status = head.status;
+        let (seen, body) = match look {
             Look::AtBody => peek::peek(body, &head.headers).await,
-            _ => peek::Peeked { seen: Vec::new(), body: Body::Passing(body) },
+            _ => (Vec::new(), Body::Passing(body)),
         };
-        let seen = classify::Answer { status, headers: &head.headers, body: &peeked.seen };
+        let seen = classify::Answer { status, headers: &head.headers, body: &seen };
         let verdict = classify(&course.judged.facts, &seen);
-        let mut response = answer(head, peeked.body);
+        let mut response = answer(head, body);
         if let Some(verdict) = verdict {
             explain(response.headers_mut(), verdict.reason, status);
             self.record(course, status, verdict, None);

@@ -15,7 +15,7 @@ use crate::domain::org;
 use crate::domain::request_id;
 use crate::domain::token::Fingerprint;
 
-/// A request that has been judged.
+/// A request that has been judged. Large, and handed from step to step: behind a pointer.
 #[derive(Debug)]
 pub(super) struct Judged {
     /// The id, as it goes to Grafana and back to the client.
@@ -43,7 +43,7 @@ pub(super) struct Judged {
 impl Proxy {
     /// Judges a request by its head. `asks` says whether the limits are asked: a request that is refused anyway spends
     /// nothing. `chunked` says that its body comes without a length.
-    pub(super) fn judge(&self, parts: &Parts, peer: &Peer, asks: bool, chunked: bool) -> Judged {
+    pub(super) fn judge(&self, parts: &Parts, peer: &Peer, asks: bool, chunked: bool) -> Box<Judged> {
         let head = Head::collect(&parts.headers);
         let asked =
             Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: peer.address };
@@ -73,7 +73,7 @@ impl Proxy {
             Some(_) => Vec::new(),
             None => write_request(parts, &head, &found, &self.policy, stamp),
         };
-        Judged {
+        Box::new(Judged {
             id,
             facts,
             client: found.client,
@@ -84,7 +84,7 @@ impl Proxy {
             wants_upgrade: head.websocket().is_some(),
             probe: head.probe.filter(|value| is_probe(value.as_bytes())).cloned(),
             refusal: found.refusal,
-        }
+        })
     }
 
     fn request_id(&self, theirs: Option<&HeaderValue>) -> (HeaderValue, bool) {

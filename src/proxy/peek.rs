@@ -9,7 +9,7 @@ use http::{HeaderMap, header};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 
-use super::body::Body;
+use super::body::{Body, Peeked};
 use crate::upstream::Incoming;
 
 /// Bytes looked at, decoded or not, at most.
@@ -18,17 +18,8 @@ const MAX_SEEN: usize = 64 * 1024;
 /// An explanation is not worth a noticeable delay: a body that trickles is judged by what has come.
 const MAX_DELAY: Duration = Duration::from_millis(500);
 
-/// What was seen, and the body that goes on.
-#[derive(Debug)]
-pub(super) struct Peeked {
-    /// The first bytes, decoded.
-    pub seen: Vec<u8>,
-    /// The body, with nothing missing.
-    pub body: Body,
-}
-
-/// Reads the beginning of `body`.
-pub(super) async fn peek(mut body: Incoming, headers: &HeaderMap) -> Peeked {
+/// Reads the beginning of `body`: what it says, decoded, and the body with nothing missing.
+pub(super) async fn peek(mut body: Incoming, headers: &HeaderMap) -> (Vec<u8>, Body) {
     let length = body.size_hint();
     let mut frames: VecDeque<Frame<Bytes>> = VecDeque::new();
     let mut total = 0;
@@ -49,8 +40,7 @@ pub(super) async fn peek(mut body: Incoming, headers: &HeaderMap) -> Peeked {
     for data in frames.iter().filter_map(Frame::data_ref) {
         raw.extend_from_slice(data);
     }
-    let seen = decode(raw, headers);
-    Peeked { seen, body: Body::Peeked { seen: frames, rest: body, length } }
+    (decode(raw, headers), Body::Peeked(Box::new(Peeked { seen: frames, rest: body, length })))
 }
 
 /// Undoes `Content-Encoding` as far as the bytes go.

@@ -128,11 +128,10 @@ impl Found {
                 }
                 self.length = Some(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')));
             }
-            header::TRANSFER_ENCODING => {
-                if std::mem::replace(&mut self.coded, true) || !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(Malformed("its transfer coding is not chunked alone"));
-                }
+            header::TRANSFER_ENCODING if self.coded || !value.eq_ignore_ascii_case(b"chunked") => {
+                return Err(Malformed("its transfer coding is not chunked alone"));
             }
+            header::TRANSFER_ENCODING => self.coded = true,
             header::CONNECTION => {
                 let options: SmallVec<[&[u8]; 2]> = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).collect();
                 if options.iter().any(|option| option.eq_ignore_ascii_case(b"close")) {

@@ -31,8 +31,8 @@ pub enum Broken {
 #[derive(Debug)]
 pub struct Incoming {
     lease: Option<Lease>,
-    /// The request, where it is not all written yet.
-    outgoing: Option<Outgoing>,
+    /// The request, where it is not all written yet: seldom, so that it takes no room in every answer.
+    outgoing: Option<Box<Outgoing>>,
     decoder: Decoder,
     keep_alive: bool,
 }
@@ -48,7 +48,7 @@ enum Decoder {
 }
 
 impl Incoming {
-    pub(super) fn new(lease: Lease, outgoing: Option<Outgoing>, framing: Framing, keep_alive: bool) -> Self {
+    pub(super) fn new(lease: Lease, outgoing: Option<Box<Outgoing>>, framing: Framing, keep_alive: bool) -> Self {
         let decoder = match framing {
             Framing::Empty => Decoder::Ended,
             Framing::Sized(length) => Decoder::Sized(length),

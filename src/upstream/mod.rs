@@ -236,7 +236,7 @@ fn answered(head: Head, lease: Lease, outgoing: Option<Outgoing>) -> (Head, Inco
     let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
         Incoming::switched(lease)
     } else {
-        Incoming::new(lease, outgoing, head.framing, head.keep_alive)
+        Incoming::new(lease, outgoing.map(Box::new), head.framing, head.keep_alive)
     };
     (head, body)
 }

@@ -34,7 +34,7 @@ fn fields_come_out_as_they_went_in_and_the_body_stays() {
 fn a_head_that_is_not_complete_yet_is_waited_for() {
     let whole = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     for end in 0..whole.len() {
-        assert!(read(&whole[..end]).unwrap().is_none(), "{end}");
+        assert!(read_to(&whole.as_bytes()[..end], false).unwrap().is_none(), "{end}");
     }
     assert!(read(whole).unwrap().is_some());
 }
@@ -119,12 +119,12 @@ async fn hyper_reads(bytes: &[u8]) -> Option<(StatusCode, HeaderMap)> {
 
 fn line() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just("Content-Length: 3".to_owned()),
-        Just("Transfer-Encoding: chunked".to_owned()),
-        Just("Connection: close".to_owned()),
-        Just("Content-Length: 03".to_owned()),
-        "[A-Za-z-]{1,12}: ?[ -~]{0,20}",
-        "[ -~]{0,20}",
+        1 => Just("Content-Length: 3".to_owned()),
+        1 => Just("Transfer-Encoding: chunked".to_owned()),
+        1 => Just("Connection: close".to_owned()),
+        1 => Just("Content-Length: 03".to_owned()),
+        6 => "[A-Za-z][A-Za-z-]{0,11}: ?[!-~]{0,20}",
+        1 => "[ -~]{0,20}",
     ]
 }
 
@@ -132,7 +132,7 @@ proptest! {
     /// We are stricter than hyper, never more lenient, and read the same where both take it.
     #[test]
     fn hyper_reads_the_same_from_whatever_we_take(
-        status in prop_oneof!["200 OK", "401 Unauthorized", "304 x", "204", "[0-9]{3} [ -~]{0,8}"],
+        status in prop_oneof!["200 OK", "401 Unauthorized", "304 x", "204", "[2-5][0-9]{2} [ -~]{0,8}"],
         lines in prop::collection::vec(line(), 0..6), end in prop_oneof![9 => Just("\r\n"), 1 => Just("\n")],
     ) {
         let text = format!("HTTP/1.1 {status}{end}{}{end}", lines.iter().map(|line| format!("{line}{end}")).collect::<String>());
