@@ -8,8 +8,10 @@ pub mod explain;
 pub mod healthcheck;
 pub mod man;
 pub mod output;
+pub mod rows;
 pub mod run;
 pub mod schema;
+pub mod secret_input;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -91,7 +93,7 @@ pub fn execute(
         },
         Some(("check", matches)) => check::check(&effective::load(matches, variables)),
         Some(("config", matches)) => config::config(&effective::load(matches, variables), matches.get_flag("origin")),
-        Some(("explain", matches)) => explain::explain(matches.get_one::<String>("reason").map(String::as_str)),
+        Some(("explain", matches)) => explain::explain(matches),
         Some(("healthcheck", matches)) => healthcheck::healthcheck(&effective::load(matches, variables)),
         Some(("schema", _)) => schema::schema(),
         Some(("completions", matches)) => completions::completions(matches),

@@ -62,6 +62,9 @@ pub(super) fn organisation(request: &RequestFacts) -> Option<String> {
 
 /// Method and path. Long segments may be secrets (public dashboards), and are left out.
 pub(super) fn endpoint(case: &Case<'_>) -> String {
+    if case.request.unread {
+        return "this call".to_owned();
+    }
     let shorten = |segment: &str| if segment.len() >= 24 { "…".to_owned() } else { printable(segment, 24) };
     let segments: Vec<_> = case.route.path.split('/').take(9).map(shorten).collect();
     format!("`{} {}`", printable(case.request.method.as_str(), 12), segments.join("/"))

@@ -233,9 +233,14 @@ fn server_wide(case: &Case<'_>, permission: &str) -> bool {
 }
 
 fn origin(request: &RequestFacts, cure: &str) -> String {
-    let (origin, host) = (describe::value(request.origin.as_ref()), describe::value(request.host.as_ref()));
-    let (origin, host) = (origin.as_deref().unwrap_or("?"), host.as_deref().unwrap_or("?"));
-    format!("let every proxy pass `Host` unchanged, as `Origin` is `{origin}` and `Host` is `{host}`, or {cure}")
+    match (describe::value(request.origin.as_ref()), describe::value(request.host.as_ref())) {
+        (Some(origin), Some(host)) => {
+            format!(
+                "let every proxy pass `Host` unchanged, as `Origin` is `{origin}` and `Host` is `{host}`, or {cure}"
+            )
+        }
+        _ => format!("let every proxy pass `Host` unchanged, so that it agrees with `Origin`, or {cure}"),
+    }
 }
 
 fn root_url(case: &Case<'_>) -> String {
