@@ -77,7 +77,9 @@ fn long_help_is_complete() {
 
 #[test]
 fn each_command_has_help() {
-    for command in ["run", "demo", "check", "config", "explain", "healthcheck", "schema", "completions", "man"] {
+    for command in
+        ["run", "demo", "check", "config", "explain", "inspect", "healthcheck", "schema", "completions", "man"]
+    {
         let text = shown(&[command, "-h"], &[]);
         assert!(text.starts_with("exit code 0\n--- standard output\n"), "{text}");
         assert!(text.lines().skip(2).all(|line| line.chars().count() <= 100), "{text}");
@@ -212,6 +214,39 @@ fn explain_tells_wrong_usage_without_repeating_secrets() {
         assert!(text.starts_with("exit code 2"), "{arguments:?}: {text}");
     }
     assert!(text(&fed(&["explain", "-"], &[], b"nothing of the kind")).starts_with("exit code 2"));
+}
+
+fn inspected(input: &str, more: &[&str]) -> String {
+    let variables = [("GTP_FINGERPRINT_KEY", "hunter2hunter2hunter2")];
+    let text = text(&fed(&[&["inspect"], more].concat(), &variables, input.as_bytes()));
+    assert!(!text.contains("yscW25im") && !text.contains("hunter2"), "a secret was printed:\n{text}");
+    text
+}
+
+#[test]
+fn inspect_says_what_a_credential_is_and_never_shows_it() {
+    golden!("inspect_usable", inspected(&format!("Authorization: bearer {TOKEN}\n"), &[]));
+    golden!("inspect_json", inspected(TOKEN, &["-", "-o", "json"]));
+    golden!("inspect_cut", inspected(TOKEN.split_at(40).0, &[]));
+    golden!("inspect_cloud", inspected("glc_eyJvIjoiMSIsIm4iOiJ4In0=", &[]));
+    golden!(
+        "inspect_jwt",
+        inspected("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIiwiZXhwIjoxNzAwMDAwMDAwfQ.c2ln", &["-o", "json"])
+    );
+    golden!("inspect_key", inspected("eyJrIjoiYyIsIm4iOiJjaSIsImlkIjozfQ==", &[]));
+    golden!("inspect_conflict", inspected(&format!("Bearer {TOKEN}, Bearer {}", TOKEN.replace("25", "52")), &[]));
+}
+
+#[test]
+fn inspect_reads_a_file_and_says_where_the_fingerprint_comes_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, TOKEN).unwrap();
+    let text = shown(&["inspect", file.to_str().unwrap()], &[]);
+    assert!(text.starts_with("exit code 0") && text.contains("random key"), "{text}");
+    for arguments in [&["inspect", TOKEN][..], &["inspect", "nowhere.token"], &["inspect", "-o", "xml"]] {
+        assert!(shown(arguments, &[]).starts_with("exit code 2"), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -4,11 +4,11 @@
 pub const WIDTH: usize = 100;
 
 /// Where the texts begin.
-const INDENT: usize = 10;
+const INDENT: usize = 14;
 
 /// A name and its text, set in.
 pub fn row(name: &str, value: &str) -> String {
-    let mut text = format!("  {name:<7} ");
+    let mut text = format!("  {name:<11} ");
     wrap(&mut text, value, INDENT);
     text
 }
@@ -47,10 +47,13 @@ mod tests {
     #[test]
     fn a_text_is_broken_and_set_in() {
         let text = row("cause", &"word ".repeat(40));
-        assert!(text.starts_with("  cause   word word"), "{text}");
+        assert!(text.starts_with("  cause       word word"), "{text}");
         assert_eq!(text.lines().count(), 3);
-        assert!(text.lines().skip(1).all(|line| line.starts_with("          word")), "{text}");
-        assert!(row("permission", "x").starts_with("  permission \n          x"), "a long name stands alone");
+        assert!(text.lines().skip(1).all(|line| line.starts_with("              word")), "{text}");
+        assert!(
+            row("permissions needed", "x").starts_with("  permissions needed \n              x"),
+            "a long name stands alone"
+        );
     }
 
     proptest! {
