@@ -29,11 +29,22 @@ fn describe(reason: Reason, paint: &Paint) -> String {
         ("source", source),
         ("cause", reason.cause().to_owned()),
         ("cure", reason.cure().to_owned()),
+        ("versions", reason.versions().to_owned()),
         ("doc", reason.doc_url()),
     ];
     let mut text = format!("{}: {}\n\n", paint.bold(reason.code()), reason.title());
     for (name, value) in rows {
         text.push_str(&row(name, &value));
+    }
+    let proof = reason.proof();
+    // Whole, to be copied.
+    text.push_str(&format!("\n  Once it is mended, this shows\n  {}:\n\n    {}\n", proof.shows, proof.command));
+    let names =
+        [("$P", "the proxy"), ("$M", "its telemetry"), ("$G", "Grafana"), ("$A", "the line `Authorization: …`")];
+    let used = names.iter().filter(|(name, _)| proof.command.contains(name));
+    let meanings: Vec<String> = used.map(|(name, meaning)| format!("{name}: {meaning}")).collect();
+    if !meanings.is_empty() {
+        text.push_str(&format!("\n  {}\n", meanings.join("; ")));
     }
     text
 }
@@ -78,7 +89,7 @@ mod tests {
         for reason in Reason::ALL.iter().copied() {
             let text = describe(reason, &Paint::of_stdout());
             assert!(text.contains(reason.code()) && text.contains(reason.title()), "{text}");
-            for line in text.lines().filter(|line| !line.contains("http")) {
+            for line in text.lines().filter(|line| !line.contains("http") && !line.starts_with("    ")) {
                 assert!(line.chars().count() <= WIDTH, "{line}");
             }
         }
