@@ -125,6 +125,7 @@ fn facts(method: &str, target: &str, headers: &HeaderMap) -> RequestFacts {
         sent: found.sent,
         spelling: found.spelling,
         token: found.token,
+        basic_holds_token: found.basic_holds_token,
         changes: found.changes,
     };
     let named = head.organisation.first().map(|value| value.to_str().unwrap());

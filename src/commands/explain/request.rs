@@ -79,6 +79,7 @@ impl Told {
             sent: found.sent,
             spelling: found.spelling,
             token: found.token,
+            basic_holds_token: found.basic_holds_token,
             changes: found.changes,
         };
         let mut session = false;

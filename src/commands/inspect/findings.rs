@@ -149,6 +149,7 @@ fn facts(judged: &Judgement<'_>) -> AuthFacts {
         sent: judged.sent,
         spelling: judged.spelling,
         token: judged.token,
+        basic_holds_token: judged.basic_holds_token,
         changes: judged.changes,
     }
 }

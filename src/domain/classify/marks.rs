@@ -34,7 +34,7 @@ pub(super) fn has_default_headers(headers: &HeaderMap) -> bool {
 /// What gives away that neither Grafana nor a datasource made this answer.
 pub(super) fn hop_evidence(case: &Case<'_>) -> Option<String> {
     if let Body::Json(document) = &case.body
-        && (document.message_id.is_some() || document.access_error || document.status)
+        && (document.message_id.is_some() || document.access_error.is_some() || document.status)
     {
         return None;
     }
@@ -42,6 +42,9 @@ pub(super) fn hop_evidence(case: &Case<'_>) -> Option<String> {
         "" => String::new(),
         name => format!(" (`Server: {}`)", printable(name)),
     };
+    if let Some(words) = known_words(case) {
+        return Some(format!("the body says `{words}`, as Grafana never does{server}"));
+    }
     let challenge = case.header(header::WWW_AUTHENTICATE);
     if !challenge.is_empty() && !case.route.is_metrics() {
         let scheme = challenge.split([' ', ',']).next().unwrap_or_default();
@@ -56,6 +59,40 @@ pub(super) fn hop_evidence(case: &Case<'_>) -> Option<String> {
     // Without any header at all (an answer pasted into `explain`) their absence shows nothing.
     (!case.headers.is_empty() && !has_default_headers(case.headers))
         .then(|| format!("none of the headers is there that Grafana puts on its answers{server}"))
+}
+
+/// How gateways begin a refusal of their own, whatever headers they put on it: the sidecars of Istio, Google's IAP, the
+/// gateways of AWS, Kong, Cloudflare and ModSecurity.
+const WORDS: [&str; 12] = [
+    "RBAC: access denied",
+    "Jwt ",
+    "Invalid IAP credentials",
+    "Missing Authentication Token",
+    "No API key found in request",
+    "Invalid authentication credentials",
+    "API rate limit exceeded",
+    "error code: 10",
+    "local_rate_limited",
+    "upstream connect error",
+    "no healthy upstream",
+    "Not Acceptable!",
+];
+
+fn known_words(case: &Case<'_>) -> Option<&'static str> {
+    let said = match &case.body {
+        Body::Text(text) => text.as_str(),
+        Body::Json(document) => document.message.as_deref()?,
+        Body::Empty | Body::Html => return None,
+    };
+    WORDS.into_iter().find(|words| said.starts_with(words)).map(str::trim_end)
+}
+
+/// Whether the answer asks for a credential in a way that Grafana never does, and bears none of its marks: then its words
+/// are another's, though Grafana could have said the same.
+pub(super) fn challenges(case: &Case<'_>) -> bool {
+    case.headers.contains_key(header::WWW_AUTHENTICATE)
+        && !case.route.is_metrics()
+        && !has_default_headers(case.headers)
 }
 
 /// A value that a stranger chose, fit for a log.

@@ -17,6 +17,11 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     if let Some(finding) = datasource::passed_on(case) {
         return finding;
     }
+    if marks::challenges(case)
+        && let Some(evidence) = marks::hop_evidence(case)
+    {
+        return Finding::new(Reason::HopUnauthorized, evidence);
+    }
     if let Body::Json(document) = &case.body {
         let named = message_id::judge(case, document);
         let named = named.or_else(|| message::judge(case, document));
