@@ -313,7 +313,7 @@ fn concrete(exchange: &Exchange, verdict: &Verdict) -> Vec<String> {
             | Reason::ApiserverRateLimited
     );
     if about_the_call || (verdict.reason == Reason::PermissionMissing && permission.is_none()) {
-        let start: Vec<&str> = request.uri.path().split('/').take(4).collect();
+        let start: Vec<&str> = request.uri.path().split('/').take(3).collect();
         wanted.push(format!("`{} {}", request.method, start.join("/")));
     }
     wanted
@@ -431,7 +431,7 @@ fn a_hop_is_told_with_what_gave_it_away() {
             &[("x-amzn-ErrorType", "ForbiddenException")],
             r#"{"message":"Forbidden"}"#,
             Reason::HopForbidden,
-            "none of the headers",
+            "`x-amzn-errortype`",
         ),
         (
             429,

@@ -178,6 +178,8 @@ fn explain_reads_a_pasted_answer() {
     golden!("explain_hop", explained("hop", &[]));
     golden!("explain_limited", explained("limited", &[]));
     golden!("explain_verbose", explained("verbose", &[]));
+    let verbose = String::from_utf8(answer("verbose")).unwrap().replace(TOKEN, "***").replace("bearer", "Bearer");
+    golden!("explain_blackened", text(&fed(&["explain", "-"], &[], verbose.as_bytes())));
     golden!("explain_json", explained("vague", &["--authorization", "none", "-o", "json"]));
     golden!("explain_served", explained("served", &[]));
 }
@@ -191,6 +193,8 @@ fn explain_takes_an_answer_by_flags() {
     assert!(vague.starts_with("exit code 0") && vague.contains("unauthorized_unexplained"), "{vague}");
     let piped = fed(&["explain", "--status", "401", "--body", "-"], &[], b"{\"message\":\"Expired API key\"}");
     assert!(text(&piped).contains("token_expired"));
+    let alone = fed(&["explain", "-"], &[], b"{\"messageId\":\"api-key.expired\",\"statusCode\":401}");
+    assert!(text(&alone).contains("token_expired"), "a body that names its status is enough");
     let piped = fed(&["explain", "-", "--status", "401"], &[], b"{\"message\":\"Expired API key\"}");
     assert!(text(&piped).contains("token_expired"));
 }
@@ -214,6 +218,8 @@ fn explain_tells_wrong_usage_without_repeating_secrets() {
         assert!(text.starts_with("exit code 2"), "{arguments:?}: {text}");
     }
     assert!(text(&fed(&["explain", "-"], &[], b"nothing of the kind")).starts_with("exit code 2"));
+    let twice = fed(&["explain", "-", "--credential-file", "-"], &[], &answer("vague"));
+    assert!(text(&twice).starts_with("exit code 2") && text(&twice).contains("cannot be read twice"));
 }
 
 fn inspected(input: &str, more: &[&str]) -> String {

@@ -124,6 +124,9 @@ fn misuse((why, cure): &Misuse) -> ExitCode {
 
 /// Collects all that was told of an answer and its request, and judges it.
 fn answer(matches: &ArgMatches, from_input: bool) -> Result<Report, Misuse> {
+    if count_of_input(matches, from_input) > 1 {
+        return Err(("standard input cannot be read twice".to_owned(), "name a file for one of them"));
+    }
     let mut told = Told { authorization: matches.get_one::<String>("authorization").cloned(), ..Told::default() };
     let pasted = if from_input { Paste::read(&read_input()?) } else { Paste::default() };
     if let Some(target) = matches.get_one::<String>("request") {
@@ -145,7 +148,7 @@ fn answer(matches: &ArgMatches, from_input: bool) -> Result<Report, Misuse> {
             StatusCode::from_bytes(code.trim().as_bytes())
                 .map_err(|_| (format!("`{code}` is no status of HTTP"), "write three digits, as --status 401"))?,
         ),
-        None => pasted.status,
+        None => pasted.status.or_else(|| status_in(&pasted.body)),
     };
     let Some(status) = status else {
         let why =
@@ -158,6 +161,19 @@ fn answer(matches: &ArgMatches, from_input: bool) -> Result<Report, Misuse> {
     };
     let told_body = from_input || matches.contains_id("body");
     Ok(judge(told, Seen { status, headers: all, whole_head, body: decoded(body) }, told_body))
+}
+
+/// How often standard input is asked for.
+fn count_of_input(matches: &ArgMatches, from_input: bool) -> usize {
+    let is_input = |name: &&str| matches.get_one::<PathBuf>(name).is_some_and(|file| file.as_os_str() == "-");
+    usize::from(from_input) + ["body", "credential-file"].iter().filter(|name| is_input(name)).count()
+}
+
+/// The status that a body names, where nothing but the body was pasted.
+fn status_in(body: &[u8]) -> Option<StatusCode> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let code = body.get("statusCode").or_else(|| body.get("code"))?.as_u64()?;
+    StatusCode::from_u16(u16::try_from(code).ok()?).ok()
 }
 
 /// Judges an answer. The reason that the proxy itself has named is no matter of judgement.
@@ -177,6 +193,10 @@ fn judge(told: Told, seen: Seen, told_body: bool) -> Report {
     let mut tell = |unknown: bool, how: &'static str| missing.extend((matters && unknown).then_some(how));
     tell(!asked.knows_target, "the request: --request 'GET /api/org'");
     tell(!asked.knows_credential, "its credential: --credential-file FILE, or its form alone: --authorization bearer");
+    tell(
+        asked.knows_credential && !asked.knows_token && asked.facts.auth.token.is_some(),
+        "the token itself, which is judged and never shown: --credential-file FILE",
+    );
     tell(!seen.whole_head, "the whole head of the answer, which shows who wrote it: curl -i … | explain -");
     tell(!told_body && seen.body.is_empty(), "the body of the answer: --body FILE");
     Report { status: seen.status, outcome, named_by_proxy: named.is_some(), missing }

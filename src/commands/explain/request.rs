@@ -20,6 +20,8 @@ pub(super) struct Asked {
     pub(super) knows_target: bool,
     /// What was sent as credential is known, be it nothing.
     pub(super) knows_credential: bool,
+    /// The token itself was seen: its damage, if any, is known, too.
+    pub(super) knows_token: bool,
 }
 
 /// The words of `--authorization`: what the log says in `auth_sent`, and the session cookie.
@@ -41,11 +43,9 @@ impl Told {
     pub(super) fn take_pasted(&mut self, request: PastedRequest) {
         self.whole = true;
         self.target.get_or_insert((request.method, request.uri));
-        for (name, value) in &request.headers {
-            if !self.headers.contains_key(name) {
-                self.headers.append(name, value.clone());
-            }
-        }
+        let own = std::mem::take(&mut self.headers);
+        let pasted = request.headers.iter().filter(|(name, _)| !own.contains_key(*name));
+        self.headers = own.iter().chain(pasted).map(|(name, value)| (name.clone(), value.clone())).collect();
     }
 
     /// Takes the credential in a file: a whole value, or a token, which is sent behind `Bearer `.
@@ -83,17 +83,41 @@ impl Told {
             changes: found.changes,
         };
         let mut session = false;
-        if lines.is_empty()
-            && let Some(form) = &self.authorization
-        {
+        let mut knows_token = !lines.is_empty();
+        if let (true, Some(form)) = (lines.is_empty(), &self.authorization) {
             auth = supposed(form);
             session = form == "session_cookie";
+        } else if lines.iter().any(|line| is_blackened(line)) {
+            // What stands there now was not sent: only the form is known.
+            knows_token = false;
+            auth = AuthFacts { spelling: found.spelling, ..supposed(form_of(found.sent)) };
         }
         let mut facts = RequestFacts::gather(&method, &uri, &head, auth, organisation(&head, &uri));
         facts.session_cookie |= session;
         facts.unread = !knows_target;
         let knows_credential = self.whole || self.authorization.is_some() || !lines.is_empty();
-        Asked { facts, knows_target, knows_credential }
+        Asked { facts, knows_target, knows_credential, knows_token }
+    }
+}
+
+/// Whether somebody has made a credential unreadable before it was pasted, as everybody should.
+fn is_blackened(value: &[u8]) -> bool {
+    const MARKS: [&[u8]; 9] =
+        [b"***", b"...", "…".as_bytes(), b"xxxx", b"redacted", b"hidden", b"removed", b"secret", b"\xe2\x96\x88"];
+    let value = value.to_ascii_lowercase();
+    MARKS.iter().any(|mark| memchr::memmem::find(&value, mark).is_some())
+}
+
+/// The form of a value whose credential was made unreadable.
+const fn form_of(sent: AuthForm) -> &'static str {
+    match sent {
+        AuthForm::None => "none",
+        AuthForm::Bearer => "bearer",
+        AuthForm::BareToken => "bare_token",
+        AuthForm::Basic => "basic",
+        AuthForm::BasicApiKey => "basic_api_key",
+        AuthForm::Jwt => "jwt",
+        AuthForm::Other => "other",
     }
 }
 
@@ -186,6 +210,38 @@ mod tests {
             let repaired = content.starts_with("bearer");
             assert_eq!(asked.facts.auth.spelling == Spelling::Inexact, repaired, "{content}");
         }
+    }
+
+    #[test]
+    fn a_credential_that_was_made_unreadable_is_not_taken_for_damaged() {
+        for (value, form) in [
+            ("Bearer ***", AuthForm::Bearer),
+            ("Bearer glsa_yscW...", AuthForm::Bearer),
+            ("Bearer <redacted>", AuthForm::Bearer),
+            ("Bearer [HIDDEN]", AuthForm::Bearer),
+            ("bearer glsa_xxxxxxxx", AuthForm::Bearer),
+        ] {
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))]);
+            let asked = Told { headers, whole: true, ..Told::default() }.facts(false);
+            assert!(asked.knows_credential && !asked.knows_token, "{value}");
+            let AuthFacts { sent, token, spelling, .. } = asked.facts.auth;
+            assert_eq!((sent, token.and_then(|token| token.damage)), (form, None), "{value}");
+            assert_eq!(spelling == Spelling::Inexact, value.starts_with('b'), "{value}");
+        }
+    }
+
+    #[test]
+    fn of_two_lines_both_are_taken_and_flags_stand() {
+        let pair = |name: &'static str, value: &'static str| {
+            (name.parse::<http::HeaderName>().unwrap(), HeaderValue::from_static(value))
+        };
+        let headers =
+            HeaderMap::from_iter([pair("cookie", "a=1"), pair("cookie", "grafana_session=1"), pair("host", "a")]);
+        let own = HeaderMap::from_iter([pair("host", "b")]);
+        let mut told = Told { headers: own, ..Told::default() };
+        told.take_pasted(PastedRequest { method: Method::GET, uri: Uri::from_static("/"), headers });
+        assert_eq!(told.headers.get("host").unwrap(), "b");
+        assert!(told.facts(false).facts.session_cookie);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
 use super::request::{Asked, supposed};
 use crate::domain::classify::{Answer, Verdict, classify};
-use crate::domain::head::{OrgFacts, RequestFacts, Spelling};
+use crate::domain::head::{AuthFacts, OrgFacts, RequestFacts, Spelling};
 use crate::domain::reason::Reason;
 use crate::domain::token::{Damage, TokenFacts, TokenKind};
 
@@ -255,12 +255,12 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 }
 
 const DAMAGED: Change = ("the token is damaged (`inspect` says so)", |request| {
-    request.auth = supposed("bearer");
+    request.auth = AuthFacts { spelling: request.auth.spelling, ..supposed("bearer") };
     request.auth.token =
         Some(TokenFacts { kind: TokenKind::ServiceAccount, damage: Some(Damage::Checksum), org: None });
 });
 const CLOUD: Change = ("it is a token of Grafana Cloud (`glc_…`)", |request| {
-    request.auth = supposed("bearer");
+    request.auth = AuthFacts { spelling: request.auth.spelling, ..supposed("bearer") };
     request.auth.token = Some(TokenFacts { kind: TokenKind::CloudAccessPolicy, damage: None, org: None });
 });
 const BARE: Change = ("the token was sent without `Bearer `", |request| request.auth = supposed("bare_token"));
@@ -291,8 +291,12 @@ const HEALTH: Change = ("the call was a datasource's health check", |request| {
 fn unusual(asked: &Asked, usual: &[Supposition], seen: &Seen) -> Vec<Candidate> {
     let Some(first) = usual.first() else { return Vec::new() };
     let mut changes: Vec<Change> = Vec::new();
+    let may_be_token = !asked.knows_credential || asked.facts.auth.token.is_some();
+    if may_be_token && !asked.knows_token {
+        changes.extend([DAMAGED, CLOUD]);
+    }
     if !asked.knows_credential {
-        changes.extend([DAMAGED, CLOUD, BARE, BASIC_KEY, SCHEME]);
+        changes.extend([BARE, BASIC_KEY, SCHEME]);
         if seen.status == 403 {
             changes.push(NOTHING);
         }

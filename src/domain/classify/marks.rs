@@ -38,10 +38,7 @@ pub(super) fn hop_evidence(case: &Case<'_>) -> Option<String> {
     {
         return None;
     }
-    let server = match case.header(header::SERVER) {
-        "" => String::new(),
-        name => format!(" (`Server: {}`)", printable(name)),
-    };
+    let server = signature(case);
     if let Some(words) = known_words(case) {
         return Some(format!("the body says `{words}`, as Grafana never does{server}"));
     }
@@ -59,6 +56,29 @@ pub(super) fn hop_evidence(case: &Case<'_>) -> Option<String> {
     // Without any header at all (an answer pasted into `explain`) their absence shows nothing.
     (!case.headers.is_empty() && !has_default_headers(case.headers))
         .then(|| format!("none of the headers is there that Grafana puts on its answers{server}"))
+}
+
+/// Headers that gateways leave on their answers.
+const SIGNATURES: [&str; 10] = [
+    "cf-ray",
+    "x-amzn-errortype",
+    "x-amzn-requestid",
+    "x-amz-cf-id",
+    "x-azure-ref",
+    "x-goog-iap-generated-response",
+    "x-envoy-ratelimited",
+    "x-kong-response-latency",
+    "x-kong-request-id",
+    "x-auth-request-redirect",
+];
+
+/// Who made the answer, by what it says of itself.
+fn signature(case: &Case<'_>) -> String {
+    let server = case.header(header::SERVER);
+    let own = (!server.is_empty()).then(|| format!("`Server: {}`", printable(server)));
+    let others = SIGNATURES.iter().filter(|name| case.headers.contains_key(**name)).map(|name| format!("`{name}`"));
+    let marks: Vec<String> = own.into_iter().chain(others.take(2)).collect();
+    if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) }
 }
 
 /// How gateways begin a refusal of their own, whatever headers they put on it: the sidecars of Istio, Google's IAP, the
