@@ -476,6 +476,18 @@ fn where_a_credential_stands_in_vain_is_told() {
 }
 
 #[test]
+fn what_is_not_understood_is_quoted() {
+    for (status, body, words) in [
+        (401, r#"{"message":"Nicht berechtigt","traceID":""}"#, "its words are `Nicht berechtigt`"),
+        (401, r#"{"message":"x","messageId":"auth.new-in-14","statusCode":401}"#, "`auth.new-in-14`, is not known"),
+        (403, r#"{"message":"Zugriff verweigert"}"#, "Grafana says `Zugriff verweigert`"),
+    ] {
+        let verdict = made_up("/api/org", &[("Authorization", TOKEN)], status, GRAFANA, body);
+        assert!(is_general(verdict.reason) && verdict.detail.contains(words), "{verdict:?}");
+    }
+}
+
+#[test]
 fn the_organisation_that_was_asked_for_is_told_with_who_chose_it() {
     let headers = [("Authorization", TOKEN), ("X-Grafana-Org-Id", "7")];
     let verdict = made_up("/api/org", &headers, 401, GRAFANA, r#"{"message":"Unauthorized","traceID":""}"#);
