@@ -23,7 +23,7 @@ use grafana_token_proxy::domain::classify::{Answer, Look, Verdict, classify, loo
 use grafana_token_proxy::domain::credential::{Repair, judge};
 use grafana_token_proxy::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
 use grafana_token_proxy::domain::org::{self, OrgMode};
-use grafana_token_proxy::domain::reason::Reason;
+use grafana_token_proxy::domain::reason::{Reason, Source};
 
 /// Where the recordings are: all of them where the environment or the neighbouring folder has them, else a subset.
 fn captures() -> Vec<PathBuf> {
@@ -145,6 +145,7 @@ fn auth(values: &[&[u8]]) -> AuthFacts {
         sent: found.sent,
         spelling: found.spelling,
         token: found.token,
+        basic_holds_token: found.basic_holds_token,
         changes: found.changes,
     }
 }
@@ -280,6 +281,218 @@ fn a_body_laid_out_anew_or_ordered_otherwise_means_the_same() {
             assert_eq!(found, exchange.expected, "{} {}", exchange.version, exchange.id);
         }
     }
+}
+
+/// What the exchange is about, as far as the reason depends on it: each must be named to whoever reads the line.
+fn concrete(exchange: &Exchange, verdict: &Verdict) -> Vec<String> {
+    let request = &exchange.request;
+    let mut wanted = Vec::new();
+    let permission = exchange.permission.as_deref().filter(|permission| !permission.is_empty());
+    wanted.extend(permission.map(str::to_owned));
+    if let Some(org) = request.org.sent
+        && verdict.reason.source() == Source::Grafana
+    {
+        wanted.push(format!("organisation {org} "));
+    }
+    // A reason that lies in the credential is the same for every call.
+    let about_the_call = matches!(
+        verdict.reason,
+        Reason::RoleTooLow
+            | Reason::FolderDenied
+            | Reason::UsersOnly
+            | Reason::QuotaReached
+            | Reason::FeatureDisabled
+            | Reason::ReadOnly
+            | Reason::DatasourceDenied
+            | Reason::DatasourcePolicy
+            | Reason::DatasourceUnauthorized
+            | Reason::DatasourceForbidden
+            | Reason::DatasourceRateLimited
+            | Reason::RedirectedHome
+            | Reason::EndpointRemoved
+            | Reason::ApiserverRateLimited
+    );
+    if about_the_call || (verdict.reason == Reason::PermissionMissing && permission.is_none()) {
+        let start: Vec<&str> = request.uri.path().split('/').take(3).collect();
+        wanted.push(format!("`{} {}", request.method, start.join("/")));
+    }
+    wanted
+}
+
+#[test]
+fn the_hint_or_detail_names_what_the_exchange_is_about() {
+    let (mut named, mut missing) = (0, BTreeMap::new());
+    for exchange in exchanges() {
+        let Some(verdict) = exchange.classify() else { continue };
+        let text = format!("{} {}", verdict.hint, verdict.detail);
+        let lower = text.to_lowercase();
+        for wanted in concrete(&exchange, &verdict) {
+            if lower.contains(&wanted.to_lowercase()) {
+                named += 1;
+            } else {
+                missing.insert(verdict.reason, format!("{}: no {wanted} in {text}", exchange.id));
+            }
+        }
+        let id = String::from_utf8_lossy(&exchange.body);
+        if let Some((_, id)) = id.split_once("\"accessErrorId\":\"").filter(|_| verdict.permission.is_some()) {
+            assert!(text.contains(&format!("`{}`", id.split('"').next().unwrap())), "{}: {text}", exchange.id);
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(named > 300, "{named}");
+}
+
+#[test]
+fn a_body_that_is_still_packed_never_misleads() {
+    use std::io::Write as _;
+    for exchange in varieties() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(&exchange.body).expect("packed");
+        let packed = packer.finish().expect("packed");
+        never_misleads(&exchange, &packed, "packed");
+        let unpacked = exchange.classify_with(&unpack(&packed)).map(|verdict| verdict.reason);
+        assert_eq!(unpacked, exchange.expected, "{}", exchange.id);
+    }
+}
+
+#[test]
+fn a_message_in_another_language_never_misleads() {
+    for exchange in varieties() {
+        let Ok(Value::Object(members)) = serde_json::from_slice::<Value>(&exchange.body) else { continue };
+        for text in ["Nicht berechtigt", "無効なAPIキー", "Недостаточно прав", "مرفوض", "", " "]
+        {
+            let mut members = members.clone();
+            if let Some(message) = members.get_mut("message") {
+                *message = Value::from(text);
+            }
+            let body = serde_json::to_vec(&members).expect("JSON");
+            never_misleads(&exchange, &body, text);
+            // The name of an error, and of a refusal of the access control, stands whatever the language.
+            let named = members.contains_key("messageId") && exchange.status == StatusCode::UNAUTHORIZED;
+            if named {
+                let found = exchange.classify_with(&body).map(|verdict| verdict.reason);
+                assert_eq!(found, exchange.expected, "{} in `{text}`", exchange.id);
+            }
+        }
+    }
+}
+
+/// An answer to a request, both made up.
+fn made_up(target: &str, sent: &[(&str, &str)], status: u16, answered: &[(&str, &str)], body: &str) -> Verdict {
+    let pairs =
+        |pairs: &[(&str, &str)]| Value::from(pairs.iter().map(|(n, v)| Value::from(vec![*n, *v])).collect::<Vec<_>>());
+    let request = serde_json::json!({ "method": "GET", "target": target, "headers": pairs(sent) });
+    let headers = headers(&pairs(answered));
+    let status = StatusCode::from_u16(status).expect("a status");
+    classify(&facts(&request), &Answer { status, headers: &headers, body: body.as_bytes() }).expect("a refusal")
+}
+
+const TOKEN: &str = "Bearer glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a";
+
+const GRAFANA: &[(&str, &str)] =
+    &[("Cache-Control", "no-store"), ("Content-Type", "application/json; charset=UTF-8"), ("X-Frame-Options", "deny")];
+
+#[test]
+fn a_hop_is_told_with_what_gave_it_away() {
+    let token = [("Authorization", TOKEN)];
+    for (status, headers, body, reason, evidence) in [
+        (
+            401,
+            &[("WWW-Authenticate", "Basic realm=\"x\""), ("Server", "nginx")][..],
+            "<html>",
+            Reason::HopUnauthorized,
+            "`WWW-Authenticate: Basic`",
+        ),
+        (
+            401,
+            &[("WWW-Authenticate", "Key")],
+            r#"{"message":"Invalid API key"}"#,
+            Reason::HopUnauthorized,
+            "WWW-Authenticate",
+        ),
+        (401, &[("Content-Type", "text/plain")], "Jwt is missing", Reason::HopUnauthorized, "the body says `Jwt`"),
+        (
+            401,
+            &[("X-Content-Type-Options", "nosniff")],
+            "Invalid IAP credentials: empty token",
+            Reason::HopUnauthorized,
+            "Invalid IAP credentials",
+        ),
+        (403, &[("Server", "istio-envoy")], "RBAC: access denied", Reason::HopForbidden, "`Server: istio-envoy`"),
+        (
+            403,
+            &[("Server", "cloudflare"), ("Content-Type", "text/html")],
+            "<!DOCTYPE html>",
+            Reason::HopForbidden,
+            "cloudflare",
+        ),
+        (
+            403,
+            &[("x-amzn-ErrorType", "ForbiddenException")],
+            r#"{"message":"Forbidden"}"#,
+            Reason::HopForbidden,
+            "`x-amzn-errortype`",
+        ),
+        (
+            429,
+            &[("Server", "envoy"), ("x-envoy-ratelimited", "true")],
+            "local_rate_limited",
+            Reason::HopRateLimited,
+            "local_rate_limited",
+        ),
+        (
+            429,
+            &[("Server", "kong/3.4")],
+            r#"{"message":"API rate limit exceeded"}"#,
+            Reason::HopRateLimited,
+            "API rate limit exceeded",
+        ),
+    ] {
+        let verdict = made_up("/api/org", &token, status, headers, body);
+        assert_eq!(verdict.reason, reason, "{body}");
+        let detail = verdict.detail.to_ascii_lowercase();
+        assert!(detail.contains(&evidence.to_ascii_lowercase()), "{detail}");
+    }
+}
+
+#[test]
+fn where_a_credential_stands_in_vain_is_told() {
+    let body = r#"{"message":"Unauthorized","messageId":"auth.unauthorized","statusCode":401,"traceID":""}"#;
+    for (target, headers, words) in [
+        ("/api/org", &[("X-API-Key", "x")][..], "x-api-key"),
+        ("/api/org", &[("Proxy-Authorization", "Basic x")], "Proxy-Authorization"),
+        ("/api/org?api_key=x", &[], "`api_key` in the query"),
+        ("/api/org?Token=x", &[], "`token` in the query"),
+    ] {
+        let verdict = made_up(target, headers, 401, GRAFANA, body);
+        assert_eq!(verdict.reason, Reason::CredentialMissing);
+        assert!(verdict.detail.contains(words) && verdict.hint.contains("Authorization: Bearer"), "{verdict:?}");
+    }
+    let wrong = r#"{"message":"Invalid username or password","messageId":"password-auth.failed","statusCode":401}"#;
+    let value = format!("Basic {}", STANDARD.encode(format!("admin:{}", TOKEN.trim_start_matches("Bearer "))));
+    let verdict = made_up("/api/org", &[("Authorization", &value)], 401, GRAFANA, wrong);
+    assert!(verdict.reason == Reason::PasswordWrong && verdict.detail.contains("is a token"), "{verdict:?}");
+    assert!(verdict.hint.contains("Bearer"), "{verdict:?}");
+}
+
+#[test]
+fn what_is_not_understood_is_quoted() {
+    for (status, body, words) in [
+        (401, r#"{"message":"Nicht berechtigt","traceID":""}"#, "its words are `Nicht berechtigt`"),
+        (401, r#"{"message":"x","messageId":"auth.new-in-14","statusCode":401}"#, "`auth.new-in-14`, is not known"),
+        (403, r#"{"message":"Zugriff verweigert"}"#, "Grafana says `Zugriff verweigert`"),
+    ] {
+        let verdict = made_up("/api/org", &[("Authorization", TOKEN)], status, GRAFANA, body);
+        assert!(is_general(verdict.reason) && verdict.detail.contains(words), "{verdict:?}");
+    }
+}
+
+#[test]
+fn the_organisation_that_was_asked_for_is_told_with_who_chose_it() {
+    let headers = [("Authorization", TOKEN), ("X-Grafana-Org-Id", "7")];
+    let verdict = made_up("/api/org", &headers, 401, GRAFANA, r#"{"message":"Unauthorized","traceID":""}"#);
+    assert_eq!(verdict.reason, Reason::TokenUnknown);
+    assert!(verdict.detail.contains("Organisation 7 (named by the client) was asked for."), "{verdict:?}");
 }
 
 proptest! {

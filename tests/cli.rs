@@ -4,7 +4,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const TOKEN: &str = "glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a";
 
@@ -16,6 +16,23 @@ fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         .envs(variables.iter().copied())
         .output()
         .unwrap()
+}
+
+/// The same with something on standard input.
+fn fed(arguments: &[&str], variables: &[(&str, &str)], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli"))
+        .env_clear()
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that has refused its arguments reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
 }
 
 fn text(output: &Output) -> String {
@@ -60,7 +77,9 @@ fn long_help_is_complete() {
 
 #[test]
 fn each_command_has_help() {
-    for command in ["run", "demo", "check", "config", "explain", "healthcheck", "schema", "completions", "man"] {
+    for command in
+        ["run", "demo", "check", "config", "explain", "inspect", "healthcheck", "schema", "completions", "man"]
+    {
         let text = shown(&[command, "-h"], &[]);
         assert!(text.starts_with("exit code 0\n--- standard output\n"), "{text}");
         assert!(text.lines().skip(2).all(|line| line.chars().count() <= 100), "{text}");
@@ -140,6 +159,100 @@ fn explain_knows_every_reason_and_suggests_for_others() {
     let unknown = shown(&["explain", "token_expird"], &[]);
     assert!(unknown.starts_with("exit code 2") && unknown.contains("did you mean token_expired?"), "{unknown}");
     assert!(shown(&["explain"], &[]).contains("token_rate_limited"));
+}
+
+fn answer(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/cli/answers/{name}.txt", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn explained(name: &str, more: &[&str]) -> String {
+    let text = text(&fed(&[&["explain", "-"], more].concat(), &[], &answer(name)));
+    assert!(!text.contains("yscW25im") && !text.contains("hunter2"), "a secret was printed:\n{text}");
+    text
+}
+
+#[test]
+fn explain_reads_a_pasted_answer() {
+    golden!("explain_vague", explained("vague", &[]));
+    golden!("explain_permission", explained("permission", &["--request", "GET /api/users"]));
+    golden!("explain_hop", explained("hop", &[]));
+    golden!("explain_limited", explained("limited", &[]));
+    golden!("explain_verbose", explained("verbose", &[]));
+    let verbose = String::from_utf8(answer("verbose")).unwrap().replace(TOKEN, "***").replace("bearer", "Bearer");
+    golden!("explain_blackened", text(&fed(&["explain", "-"], &[], verbose.as_bytes())));
+    golden!("explain_json", explained("vague", &["--authorization", "none", "-o", "json"]));
+    golden!("explain_served", explained("served", &[]));
+}
+
+#[test]
+fn explain_takes_an_answer_by_flags() {
+    let body = ["--status", "401", "--body", "answers/body.json"];
+    let flags = ["--header", "Cache-Control: no-store", "--request", "GET /api/org", "--authorization", "bearer"];
+    golden!("explain_flags", shown(&[&["explain"][..], &body, &flags].concat(), &[]));
+    let vague = shown(&["explain", "--status", "401"], &[]);
+    assert!(vague.starts_with("exit code 0") && vague.contains("unauthorized_unexplained"), "{vague}");
+    let piped = fed(&["explain", "--status", "401", "--body", "-"], &[], b"{\"message\":\"Expired API key\"}");
+    assert!(text(&piped).contains("token_expired"));
+    let alone = fed(&["explain", "-"], &[], b"{\"messageId\":\"api-key.expired\",\"statusCode\":401}");
+    assert!(text(&alone).contains("token_expired"), "a body that names its status is enough");
+    let piped = fed(&["explain", "-", "--status", "401"], &[], b"{\"message\":\"Expired API key\"}");
+    assert!(text(&piped).contains("token_expired"));
+}
+
+#[test]
+fn explain_tells_wrong_usage_without_repeating_secrets() {
+    let header = format!("Authorization {TOKEN}");
+    for arguments in [
+        &["explain", "--status", "four"][..],
+        &["explain", "--request", "GET /api/org"],
+        &["explain", "token_expired", "--status", "401"],
+        &["explain", "--status", "401", "--body", "nowhere.json"],
+        &["explain", "--status", "401", "--request", "api/org"],
+        &["explain", "--status", "401", "--header", &header],
+        &["explain", "--status", "401", "--request-header", &header],
+        &["explain", "--status", "401", "--authorization", TOKEN],
+        &["explain", "--status", TOKEN],
+        &["explain", "--status", "401", "--credential-file", "nowhere.token"],
+    ] {
+        let text = shown(arguments, &[]);
+        assert!(text.starts_with("exit code 2"), "{arguments:?}: {text}");
+    }
+    assert!(text(&fed(&["explain", "-"], &[], b"nothing of the kind")).starts_with("exit code 2"));
+    let twice = fed(&["explain", "-", "--credential-file", "-"], &[], &answer("vague"));
+    assert!(text(&twice).starts_with("exit code 2") && text(&twice).contains("cannot be read twice"));
+}
+
+fn inspected(input: &str, more: &[&str]) -> String {
+    let variables = [("GTP_FINGERPRINT_KEY", "hunter2hunter2hunter2")];
+    let text = text(&fed(&[&["inspect"], more].concat(), &variables, input.as_bytes()));
+    assert!(!text.contains("yscW25im") && !text.contains("hunter2"), "a secret was printed:\n{text}");
+    text
+}
+
+#[test]
+fn inspect_says_what_a_credential_is_and_never_shows_it() {
+    golden!("inspect_usable", inspected(&format!("Authorization: bearer {TOKEN}\n"), &[]));
+    golden!("inspect_json", inspected(TOKEN, &["-", "-o", "json"]));
+    golden!("inspect_cut", inspected(TOKEN.split_at(40).0, &[]));
+    golden!("inspect_cloud", inspected("glc_eyJvIjoiMSIsIm4iOiJ4In0=", &[]));
+    golden!(
+        "inspect_jwt",
+        inspected("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIiwiZXhwIjoxNzAwMDAwMDAwfQ.c2ln", &["-o", "json"])
+    );
+    golden!("inspect_key", inspected("eyJrIjoiYyIsIm4iOiJjaSIsImlkIjozfQ==", &[]));
+    golden!("inspect_conflict", inspected(&format!("Bearer {TOKEN}, Bearer {}", TOKEN.replace("25", "52")), &[]));
+}
+
+#[test]
+fn inspect_reads_a_file_and_says_where_the_fingerprint_comes_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, TOKEN).unwrap();
+    let text = shown(&["inspect", file.to_str().unwrap()], &[]);
+    assert!(text.starts_with("exit code 0") && text.contains("random key"), "{text}");
+    for arguments in [&["inspect", TOKEN][..], &["inspect", "nowhere.token"], &["inspect", "-o", "xml"]] {
+        assert!(shown(arguments, &[]).starts_with("exit code 2"), "{arguments:?}");
+    }
 }
 
 #[test]

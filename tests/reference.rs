@@ -1,7 +1,10 @@
 //! The pages that are made from the table of reasons are fresh. `UPDATE_REFERENCE=1 cargo test --test reference` makes
 //! them anew.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "reference/examples.rs"]
+mod examples;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -36,23 +39,43 @@ fn table() -> String {
     text
 }
 
+const HEAD: &str = "# Reasons
+
+Made from the table in `src/domain/reason`; a test keeps it fresh. The same texts: `grafana-token-proxy explain REASON`.
+
+Each refusal carries its reason in the header `X-Token-Proxy-Reason`, in `Proxy-Status`, in the log line's `reason`, and
+in the metric `grafana_token_proxy_refusals_total`. The log line's `hint` says the next step for that very request.
+
+The lines of the log below are the program's own, for requests and answers made up for this page. In the commands that
+prove a cure, `$P` is the proxy's URL, `$M` the URL of its telemetry listener, `$G` Grafana's own, and `$A` the header as
+the client sends it:
+
+```sh
+P=http://127.0.0.1:3001 M=http://127.0.0.1:9091 G=http://127.0.0.1:3000 A=\"Authorization: Bearer $(cat token)\"
+```
+";
+
 fn reference() -> String {
-    let mut text = "# Reasons\n\nMade from the table in `src/domain/reason/table.rs`; a test keeps it fresh. The same texts: \
-                    `grafana-token-proxy explain REASON`.\n\nEach refusal carries its reason in the header \
-                    `X-Token-Proxy-Reason`, in `Proxy-Status`, in the log line's `reason`, and in the metric \
-                    `grafana_token_proxy_refusals_total`. The log line's `hint` says the next step for that very request.\n"
-        .to_owned();
+    let lines = examples::lines();
+    let mut text = HEAD.to_owned();
     for reason in Reason::ALL {
+        let usual = statuses(*reason);
         write!(
             text,
-            "\n<a id=\"{}\"></a>\n## `{}`: {}\n\n* Status: {}\n* Who refused: {}\n\n**Why it happens.** {}\n\n**How to mend it.** {}\n",
+            "\n<a id=\"{}\"></a>\n## `{}`: {}\n\n* Status: {}\n* Who refused: {}\n* Versions of Grafana: {}\n\n\
+             **What it looks like.**\n\n```json\n{}\n```\n\n**Why it happens.** {}\n\n**How to mend it.** {}\n\n\
+             **How to prove that it is mended.** This shows {}:\n\n```sh\n{}\n```\n",
             reason.anchor(),
             reason.code(),
             reason.title(),
-            statuses(*reason),
+            if usual.is_empty() { "none: the connection ends" } else { &usual },
             reason.source().name(),
+            reason.versions(),
+            lines[reason.code()],
             reason.cause(),
-            reason.cure()
+            reason.cure(),
+            reason.proof().shows,
+            reason.proof().command,
         )
         .unwrap();
     }
@@ -74,6 +97,22 @@ fn hold(name: &str, wanted: &str) {
 #[test]
 fn the_reference_of_reasons_is_fresh() {
     hold("docs/reasons.md", &reference());
+}
+
+/// The commands are shell, the lines JSON, and each link of `doc` leads to a section.
+#[test]
+fn what_the_reference_shows_is_sound() {
+    let text = fs::read_to_string(path("docs/reasons.md")).unwrap();
+    assert!(!text.contains("glsa_y") && !text.contains("0123456789"), "no token, made up or not");
+    for reason in Reason::ALL {
+        let (_, anchor) =
+            reason.doc_url().split_once('#').map(|(page, anchor)| (page.to_owned(), anchor.to_owned())).unwrap();
+        assert_eq!(text.matches(&format!("<a id=\"{anchor}\"></a>")).count(), 1, "{anchor}");
+        assert_eq!(text.matches(&format!("\"reason\":\"{}\"", reason.code())).count(), 1, "{reason}");
+        let command = reason.proof().command;
+        let checked = std::process::Command::new("sh").args(["-n", "-c", command]).status().unwrap();
+        assert!(checked.success(), "{command}");
+    }
 }
 
 #[test]

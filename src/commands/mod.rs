@@ -6,10 +6,13 @@ pub mod config;
 pub mod demo;
 pub mod explain;
 pub mod healthcheck;
+pub mod inspect;
 pub mod man;
 pub mod output;
+pub mod rows;
 pub mod run;
 pub mod schema;
+pub mod secret_input;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -55,6 +58,7 @@ pub fn command_line() -> Command {
         .subcommand(with_settings(check::command()))
         .subcommand(with_settings(config::command()))
         .subcommand(explain::command())
+        .subcommand(inspect::command())
         .subcommand(healthcheck::command())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of the configuration"))
         .subcommand(completions::command())
@@ -91,7 +95,8 @@ pub fn execute(
         },
         Some(("check", matches)) => check::check(&effective::load(matches, variables)),
         Some(("config", matches)) => config::config(&effective::load(matches, variables), matches.get_flag("origin")),
-        Some(("explain", matches)) => explain::explain(matches.get_one::<String>("reason").map(String::as_str)),
+        Some(("explain", matches)) => explain::explain(matches),
+        Some(("inspect", matches)) => inspect::inspect(matches, variables),
         Some(("healthcheck", matches)) => healthcheck::healthcheck(&effective::load(matches, variables)),
         Some(("schema", _)) => schema::schema(),
         Some(("completions", matches)) => completions::completions(matches),

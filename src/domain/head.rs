@@ -226,6 +226,8 @@ pub struct AuthFacts {
     pub spelling: Spelling,
     /// The token Grafana saw, where there was one.
     pub token: Option<TokenFacts>,
+    /// User or password of a `Basic` value is a token, which Grafana tries as a password in vain.
+    pub basic_holds_token: bool,
     /// The repairs made.
     pub changes: Changes,
 }

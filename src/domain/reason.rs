@@ -132,8 +132,10 @@ macro_rules! reasons {
     };
 }
 
+mod proof;
 mod table;
 
+pub use proof::Proof;
 pub use table::Reason;
 
 impl Reason {

@@ -114,6 +114,7 @@ fn auth_facts(judgement: &Judgement<'_>) -> AuthFacts {
         received: judgement.received,
         sent: judgement.sent,
         token: judgement.token,
+        basic_holds_token: judgement.basic_holds_token,
         changes: judgement.changes,
         spelling: judgement.spelling,
     }

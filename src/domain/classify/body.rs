@@ -25,8 +25,8 @@ pub(super) struct Document {
     pub(super) message: Option<String>,
     /// `messageId`: generation B.
     pub(super) message_id: Option<String>,
-    /// `accessErrorId`: a refusal of the access control.
-    pub(super) access_error: bool,
+    /// `accessErrorId`: a refusal of the access control, by the name that it has in Grafana's log.
+    pub(super) access_error: Option<String>,
     /// `kind: Status`, or a status with a code: the Kubernetes-style API.
     pub(super) status: bool,
     /// The body as it came, for [`Document::results`].
@@ -82,7 +82,7 @@ impl Document {
         Self {
             message: text("message"),
             message_id: text("messageId"),
-            access_error: members.contains_key("accessErrorId"),
+            access_error: members.get("accessErrorId").map(|id| id.as_str().unwrap_or_default().to_owned()),
             status: kind.as_deref() == Some("Status") || (failure && members.contains_key("code")),
             whole: Some(members),
             raw: raw.to_vec(),
@@ -92,9 +92,9 @@ impl Document {
     /// Salvages whole strings from a cut body. A key cannot be found inside of a string: its quotes would be escaped.
     fn from_cut(raw: &[u8]) -> Self {
         let message_id = string_member(raw, "messageId");
-        let access_error = string_member(raw, "accessErrorId").is_some();
+        let access_error = string_member(raw, "accessErrorId");
         let status = string_member(raw, "kind").as_deref() == Some("Status");
-        let trusted = message_id.is_some() || access_error || status;
+        let trusted = message_id.is_some() || access_error.is_some() || status;
         let message = if trusted { string_member(raw, "message") } else { None };
         Self { whole: None, message, message_id, access_error, status, raw: raw.to_vec() }
     }

@@ -37,6 +37,16 @@ pub(super) fn is_password(request: &RequestFacts) -> bool {
     }
 }
 
+/// Names of query parameters that people put a token in. `auth_token` is none of them: `auth.jwt` may read it.
+const IN_QUERY: [&str; 6] = ["api_key", "apikey", "api-key", "token", "access_token", "authorization"];
+
+/// The query parameter in which a credential seems to stand. Grafana reads none there.
+pub(super) fn in_query(request: &RequestFacts) -> Option<&'static str> {
+    let query = request.uri.query()?;
+    let names = query.split('&').filter_map(|pair| pair.split_once('=')).filter(|(_, value)| !value.is_empty());
+    names.into_iter().find_map(|(name, _)| IN_QUERY.into_iter().find(|known| known.eq_ignore_ascii_case(name)))
+}
+
 /// What is visibly wrong with the credential, as Grafana got it.
 pub(super) fn fault(request: &RequestFacts) -> Option<Finding> {
     if is_absent(request) || is_password(request) {
@@ -130,6 +140,12 @@ fn explain_absent(request: &RequestFacts, bare: bool, plain: bool) -> Finding {
         return Finding::new(
             Reason::UnauthorizedUnexplained,
             "Grafana took another header for a credential, and does not say what is wrong with it",
+        );
+    }
+    if let (AuthForm::None, None, Some(name)) = (request.auth.sent, carriers.unread, in_query(request)) {
+        return Finding::new(
+            Reason::CredentialMissing,
+            format!("there is no `Authorization`, and Grafana reads no token from `{name}` in the query"),
         );
     }
     let because = match (request.auth.sent, carriers.unread) {

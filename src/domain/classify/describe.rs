@@ -60,9 +60,15 @@ pub(super) fn organisation(request: &RequestFacts) -> Option<String> {
     Some(format!("organisation {number} ({by})"))
 }
 
-/// Method and path. Long segments may be secrets (public dashboards), and are left out.
+/// Method and path. Long segments may be secrets (public dashboards), and are left out; groups of `/apis/` are long words
+/// without a digit.
 pub(super) fn endpoint(case: &Case<'_>) -> String {
-    let shorten = |segment: &str| if segment.len() >= 24 { "…".to_owned() } else { printable(segment, 24) };
+    if case.request.unread {
+        return "this call".to_owned();
+    }
+    let is_word = |segment: &str| segment.len() < 64 && segment.bytes().all(|b| b.is_ascii_lowercase() || b == b'.');
+    let is_open = |segment: &str| segment.len() < 24 || is_word(segment);
+    let shorten = |segment: &str| if is_open(segment) { printable(segment, 64) } else { "…".to_owned() };
     let segments: Vec<_> = case.route.path.split('/').take(9).map(shorten).collect();
     format!("`{} {}`", printable(case.request.method.as_str(), 12), segments.join("/"))
 }

@@ -21,8 +21,8 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
             }
         }
         Body::Json(document) => {
-            if document.access_error {
-                return access_control(case, document);
+            if let Some(id) = &document.access_error {
+                return access_control(case, document, id);
             }
             let named = message_id::judge(case, document).or_else(|| apiserver::forbidden(case, document));
             if let Some(finding) = named.or_else(|| by_message(case, document)) {
@@ -34,7 +34,14 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     if let Some(evidence) = marks::hop_evidence(case) {
         return Finding::new(Reason::HopForbidden, evidence);
     }
-    Finding::new(Reason::ForbiddenUnexplained, "the answer does not say which permission or role was lacking")
+    let said = case.body.json().and_then(|document| document.message.as_deref()).filter(|message| !message.is_empty());
+    let because = match said {
+        Some(message) => {
+            format!("Grafana says `{}`, and not which permission or role was lacking", message::quoted(message))
+        }
+        None => "the answer does not say which permission or role was lacking".to_owned(),
+    };
+    Finding::new(Reason::ForbiddenUnexplained, because)
 }
 
 /// The two checks of `Origin`, the only refusals in plain text.
@@ -55,7 +62,8 @@ fn origin(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// A refusal of the access control, which names the permission.
-fn access_control(case: &Case<'_>, document: &Document) -> Finding {
+fn access_control(case: &Case<'_>, document: &Document, id: &str) -> Finding {
+    let id = in_the_log(id);
     // With anonymous access, a credential that Grafana cannot use is passed over, and the visitor lacks the permission.
     if let Some(finding) = credential::fault(case.request) {
         return finding;
@@ -64,10 +72,13 @@ fn access_control(case: &Case<'_>, document: &Document) -> Finding {
         document.message.as_deref().and_then(|message| message.split_once("Permissions needed: "))
     else {
         if disguise::asks_for_organisation(case.request) {
-            let because = "the access control refused, and names no permission: the caller lacks one, or is no member";
+            let because = format!(
+                "the access control refused{id}, and names no permission: the caller lacks one, or is no member"
+            );
             return Finding::new(Reason::ForbiddenUnexplained, because);
         }
-        return Finding::new(Reason::PermissionMissing, "the access control refused, and does not name the permission");
+        let because = format!("the access control refused{id}, and does not name the permission");
+        return Finding::new(Reason::PermissionMissing, because);
     };
     // As Grafana wrote it, but for what cannot stand in a log.
     let expression: String = expression.chars().filter(|c| !c.is_control() && *c != '`').take(2000).collect();
@@ -77,12 +88,20 @@ fn access_control(case: &Case<'_>, document: &Document) -> Finding {
     {
         return Finding::new(
             Reason::NotAMember,
-            format!("the request asks for an organisation, and even `{expression}` is missing, which every member has"),
+            format!(
+                "the request asks for an organisation, and even `{expression}` is missing{id}, which every member has"
+            ),
         );
     }
-    let mut finding = Finding::new(Reason::PermissionMissing, format!("the access control asks for `{expression}`"));
+    let mut finding =
+        Finding::new(Reason::PermissionMissing, format!("the access control asks for `{expression}`{id}"));
     finding.permission = Some(expression);
     finding
+}
+
+/// The name by which Grafana's own log tells more of a refusal.
+fn in_the_log(id: &str) -> String {
+    if id.is_empty() { String::new() } else { format!(" (`{}` in Grafana's log)", message::quoted(id)) }
 }
 
 /// What handlers and the older role checks say.

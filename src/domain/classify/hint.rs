@@ -2,7 +2,7 @@
 //! step for this very request.
 
 use super::super::head::RequestFacts;
-use super::super::reason::Reason;
+use super::super::reason::{Reason, Source};
 use super::super::token::TokenKind;
 use super::{Case, Finding, Verdict, credential, describe, marks};
 
@@ -56,6 +56,14 @@ fn remarks(case: &Case<'_>, reason: Reason) -> Vec<String> {
             "a session cookie came along: from 10.1 on, Grafana tries it where the other credential fails".to_owned(),
         );
     }
+    let names_it = matches!(reason, Reason::OrgMismatch | Reason::NotAMember | Reason::PermissionMissing);
+    if reason.source() == Source::Grafana
+        && !names_it
+        && super::disguise::asks_for_organisation(request)
+        && let Some(org) = describe::organisation(request)
+    {
+        remarks.push(format!("{org} was asked for"));
+    }
     if !request.auth.changes.is_empty() {
         let names: Vec<_> = request.auth.changes.iter().map(super::super::credential::Change::name).collect();
         remarks.push(format!("the credential was repaired before it was sent: {}", names.join(", ")));
@@ -102,13 +110,18 @@ fn next_step(case: &Case<'_>, finding: &Finding) -> String {
             another's token"
                 .to_owned()
         }
-        Reason::UserDisabled => {
-            format!("let a server administrator enable the user of {what}, or send a service account token")
-        }
+        Reason::UserDisabled => format!(
+            "let a server administrator enable the user {}, or send a service account token",
+            if credential::is_password(request) { "whose password was sent" } else { "whom the credential names" }
+        ),
         Reason::OrgMismatch => mismatch(request, org),
         Reason::PasswordWrong if case.route.is_metrics() => {
             "send the user and password of `[metrics] basic_auth_username` and `basic_auth_password` to \
             `/metrics`"
+                .to_owned()
+        }
+        Reason::PasswordWrong if request.auth.basic_holds_token => {
+            "send the token as `Authorization: Bearer <token>` instead of `Basic`, or with the user `api_key`"
                 .to_owned()
         }
         Reason::PasswordWrong => {
@@ -154,6 +167,27 @@ fn next_step(case: &Case<'_>, finding: &Finding) -> String {
         Reason::NotAMember => {
             format!("add the caller to {org} or ask for one that it belongs to, after checking that it exists")
         }
+        Reason::OauthExpired => {
+            "log in again; if it recurs, let Grafana refresh the session itself (`use_refresh_token`, scope \
+                `offline_access`)"
+                .to_owned()
+        }
+        Reason::QuotaReached => format!(
+            "delete what is not needed or raise the quota (`[quota]`, or the quota API), then repeat {endpoint}"
+        ),
+        Reason::FeatureDisabled => format!(
+            "switch on in Grafana's configuration what {endpoint} needs, or do without it: the credential is not at fault"
+        ),
+        Reason::ReadOnly => format!(
+            "change it where it is provisioned from instead of by {endpoint}, or mark it `editable: true` there"
+        ),
+        Reason::DatasourceDenied => {
+            format!("add {caller}, its team or its role to the permissions of the datasource behind {endpoint}")
+        }
+        Reason::DatasourcePolicy => format!(
+            "use the query API (`POST /api/ds/query`) instead of {endpoint}, talk to the datasource itself, or let \
+                `data_source_proxy_whitelist` hold it"
+        ),
         Reason::UsersOnly => {
             format!("use a user's credential for {endpoint}, or `GET /api/org` if the call was only to test the token")
         }
@@ -216,7 +250,9 @@ fn permission(case: &Case<'_>, finding: &Finding, caller: &str, endpoint: &str, 
         }
         Some("") | None => format!("give {caller} access to what {endpoint} is about{place}"),
         Some(permission) if nobody => {
-            format!("send a credential that has `{permission}`{place}, as the anonymous visitor has not")
+            format!(
+                "send a credential that has `{permission}`{place} with {endpoint}, as the anonymous visitor has not"
+            )
         }
         Some(permission) if server_wide(case, permission) => format!(
             "use the server administrator's user and password for {endpoint}, as `{permission}` is \
@@ -233,9 +269,14 @@ fn server_wide(case: &Case<'_>, permission: &str) -> bool {
 }
 
 fn origin(request: &RequestFacts, cure: &str) -> String {
-    let (origin, host) = (describe::value(request.origin.as_ref()), describe::value(request.host.as_ref()));
-    let (origin, host) = (origin.as_deref().unwrap_or("?"), host.as_deref().unwrap_or("?"));
-    format!("let every proxy pass `Host` unchanged, as `Origin` is `{origin}` and `Host` is `{host}`, or {cure}")
+    match (describe::value(request.origin.as_ref()), describe::value(request.host.as_ref())) {
+        (Some(origin), Some(host)) => {
+            format!(
+                "let every proxy pass `Host` unchanged, as `Origin` is `{origin}` and `Host` is `{host}`, or {cure}"
+            )
+        }
+        _ => format!("let every proxy pass `Host` unchanged, so that it agrees with `Origin`, or {cure}"),
+    }
 }
 
 fn root_url(case: &Case<'_>) -> String {

@@ -34,14 +34,14 @@ pub(super) fn has_default_headers(headers: &HeaderMap) -> bool {
 /// What gives away that neither Grafana nor a datasource made this answer.
 pub(super) fn hop_evidence(case: &Case<'_>) -> Option<String> {
     if let Body::Json(document) = &case.body
-        && (document.message_id.is_some() || document.access_error || document.status)
+        && (document.message_id.is_some() || document.access_error.is_some() || document.status)
     {
         return None;
     }
-    let server = match case.header(header::SERVER) {
-        "" => String::new(),
-        name => format!(" (`Server: {}`)", printable(name)),
-    };
+    let server = signature(case);
+    if let Some(words) = known_words(case) {
+        return Some(format!("the body says `{words}`, as Grafana never does{server}"));
+    }
     let challenge = case.header(header::WWW_AUTHENTICATE);
     if !challenge.is_empty() && !case.route.is_metrics() {
         let scheme = challenge.split([' ', ',']).next().unwrap_or_default();
@@ -56,6 +56,63 @@ pub(super) fn hop_evidence(case: &Case<'_>) -> Option<String> {
     // Without any header at all (an answer pasted into `explain`) their absence shows nothing.
     (!case.headers.is_empty() && !has_default_headers(case.headers))
         .then(|| format!("none of the headers is there that Grafana puts on its answers{server}"))
+}
+
+/// Headers that gateways leave on their answers.
+const SIGNATURES: [&str; 10] = [
+    "cf-ray",
+    "x-amzn-errortype",
+    "x-amzn-requestid",
+    "x-amz-cf-id",
+    "x-azure-ref",
+    "x-goog-iap-generated-response",
+    "x-envoy-ratelimited",
+    "x-kong-response-latency",
+    "x-kong-request-id",
+    "x-auth-request-redirect",
+];
+
+/// Who made the answer, by what it says of itself.
+fn signature(case: &Case<'_>) -> String {
+    let server = case.header(header::SERVER);
+    let own = (!server.is_empty()).then(|| format!("`Server: {}`", printable(server)));
+    let others = SIGNATURES.iter().filter(|name| case.headers.contains_key(**name)).map(|name| format!("`{name}`"));
+    let marks: Vec<String> = own.into_iter().chain(others.take(2)).collect();
+    if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) }
+}
+
+/// How gateways begin a refusal of their own, whatever headers they put on it: the sidecars of Istio, Google's IAP, the
+/// gateways of AWS, Kong, Cloudflare and ModSecurity.
+const WORDS: [&str; 12] = [
+    "RBAC: access denied",
+    "Jwt ",
+    "Invalid IAP credentials",
+    "Missing Authentication Token",
+    "No API key found in request",
+    "Invalid authentication credentials",
+    "API rate limit exceeded",
+    "error code: 10",
+    "local_rate_limited",
+    "upstream connect error",
+    "no healthy upstream",
+    "Not Acceptable!",
+];
+
+fn known_words(case: &Case<'_>) -> Option<&'static str> {
+    let said = match &case.body {
+        Body::Text(text) => text.as_str(),
+        Body::Json(document) => document.message.as_deref()?,
+        Body::Empty | Body::Html => return None,
+    };
+    WORDS.into_iter().find(|words| said.starts_with(words)).map(str::trim_end)
+}
+
+/// Whether the answer asks for a credential in a way that Grafana never does, and bears none of its marks: then its words
+/// are another's, though Grafana could have said the same.
+pub(super) fn challenges(case: &Case<'_>) -> bool {
+    case.headers.contains_key(header::WWW_AUTHENTICATE)
+        && !case.route.is_metrics()
+        && !has_default_headers(case.headers)
 }
 
 /// A value that a stranger chose, fit for a log.

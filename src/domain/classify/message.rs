@@ -98,5 +98,9 @@ pub(super) fn invalid_password(case: &Case<'_>) -> Finding {
             Grafana does not find it";
         return Finding::new(Reason::TokenUnknown, because);
     }
+    if case.request.auth.basic_holds_token {
+        let because = "user or password is a token, which Grafana tries as a password in vain";
+        return Finding::new(Reason::PasswordWrong, because);
+    }
     Finding::new(Reason::PasswordWrong, "Grafana does not accept this user with this password")
 }

@@ -28,7 +28,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 
 use self::body::Body;
 use self::route::Route;
-use super::head::RequestFacts;
+use super::head::{AuthFacts, RequestFacts};
 use super::reason::Reason;
 
 /// How much of an answer must be seen to explain it.
@@ -118,6 +118,21 @@ pub fn look(request: &RequestFacts, status: StatusCode, headers: &HeaderMap) -> 
         true if request.method == Method::HEAD => Look::AtHead,
         true => Look::AtBody,
     }
+}
+
+/// What a credential gives away by itself, before anybody has answered: damage, a wrong kind, a spelling that Grafana
+/// does not read.
+pub fn judge_credential(auth: AuthFacts) -> Option<Verdict> {
+    let request = RequestFacts { unread: true, auth, ..RequestFacts::default() };
+    let finding = credential::fault(&request)?;
+    let case = Case {
+        request: &request,
+        status: 401,
+        headers: &HeaderMap::new(),
+        body: Body::Empty,
+        route: Route::of(request.uri.path()),
+    };
+    Some(hint::write(&case, finding))
 }
 
 /// Explains an answer, or says that it is no refusal. Every 401, 403, 407 and 429 gets a reason.

@@ -17,6 +17,11 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     if let Some(finding) = datasource::passed_on(case) {
         return finding;
     }
+    if marks::challenges(case)
+        && let Some(evidence) = marks::hop_evidence(case)
+    {
+        return Finding::new(Reason::HopUnauthorized, evidence);
+    }
     if let Body::Json(document) = &case.body {
         let named = message_id::judge(case, document);
         let named = named.or_else(|| message::judge(case, document));
@@ -30,7 +35,25 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
     if case.route.is_metrics() && matches!(case.body, Body::Empty) {
         return metrics(case);
     }
-    credential::explain_vague(case)
+    with_its_words(case, credential::explain_vague(case))
+}
+
+/// What an answer says that we do not understand (another language, a newer version) may tell its reader something.
+fn with_its_words(case: &Case<'_>, finding: Finding) -> Finding {
+    let Body::Json(document) = &case.body else { return finding };
+    let known = document.message.as_deref().is_none_or(|message| message.is_empty() || document.says("Unauthorized"));
+    let words = match &document.message_id {
+        Some(id) => format!("its name, `{}`, is not known to us", message::quoted(id)),
+        None if !known => {
+            format!("its words are `{}`", message::quoted(document.message.as_deref().unwrap_or_default()))
+        }
+        None => return finding,
+    };
+    if finding.reason == Reason::UnauthorizedUnexplained {
+        Finding::new(finding.reason, format!("{}: {words}", finding.because))
+    } else {
+        finding
+    }
 }
 
 /// `/metrics` has a user and a password of its own, and looks at nothing else.

@@ -18,6 +18,11 @@ pub(super) fn missing(case: &Case<'_>) -> String {
                 `authorization.restore_from`"
         );
     }
+    if let (AuthForm::None, Some(name)) = (request.auth.received, credential::in_query(request)) {
+        return format!(
+            "move the token from `{name}` in the query to `Authorization: Bearer <token>`, and replace it, as URLs are logged"
+        );
+    }
     if request.auth.received != AuthForm::None {
         return "put the token behind the scheme in `Authorization`: the variable it comes from is empty".to_owned();
     }
@@ -60,8 +65,10 @@ pub(super) fn unrecognised(case: &Case<'_>) -> String {
 pub(super) fn to_login(case: &Case<'_>) -> String {
     let request = case.request;
     if credential::sends_nothing(request) {
-        return "log in; a program should call `/api/…` with `Authorization: Bearer <service account token>`"
-            .to_owned();
+        return format!(
+            "log in to see {}; a program should call `/api/…` with `Authorization: Bearer <service account token>`",
+            describe::endpoint(case)
+        );
     }
     match credential::fault(request).map(|fault| fault.reason) {
         Some(Reason::CredentialNotRecognised) => unrecognised(case),

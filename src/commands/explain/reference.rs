@@ -1,27 +1,14 @@
-//! `explain`: what a reason means, what causes it, how to mend it.
+//! What each reason means, and a list of all.
 
 use std::process::ExitCode;
 
-use clap::{Arg, Command};
-
-use super::output::{self, Paint};
+use crate::commands::output::{self, Paint};
+use crate::commands::rows::row;
 use crate::config::nearest::nearest;
 use crate::domain::reason::{Reason, Source};
 
-const WIDTH: usize = 100;
-
-/// The arguments.
-pub fn command() -> Command {
-    Command::new("explain").about("Says what a reason means, what causes it, and how to mend it").arg(
-        Arg::new("reason")
-            .value_name("REASON")
-            .help("A reason, as in X-Token-Proxy-Reason; without it, all are listed"),
-    )
-}
-
-/// Explains one reason, or lists all. An unknown one is wrong usage.
-pub fn explain(written: Option<&str>) -> ExitCode {
-    let Some(written) = written else { return output::print(&list(&Paint::of_stdout())) };
+/// Explains one reason. An unknown one is wrong usage, and the nearest is named.
+pub(super) fn explain(written: &str) -> ExitCode {
     let code = written.trim().to_ascii_lowercase().replace('-', "_");
     if let Some(reason) = Reason::ALL.iter().copied().find(|reason| reason.code() == code) {
         return output::print(&describe(reason, &Paint::of_stdout()));
@@ -42,16 +29,28 @@ fn describe(reason: Reason, paint: &Paint) -> String {
         ("source", source),
         ("cause", reason.cause().to_owned()),
         ("cure", reason.cure().to_owned()),
+        ("versions", reason.versions().to_owned()),
         ("doc", reason.doc_url()),
     ];
     let mut text = format!("{}: {}\n\n", paint.bold(reason.code()), reason.title());
     for (name, value) in rows {
         text.push_str(&row(name, &value));
     }
+    let proof = reason.proof();
+    // Whole, to be copied.
+    text.push_str(&format!("\n  Once it is mended, this shows\n  {}:\n\n    {}\n", proof.shows, proof.command));
+    let names =
+        [("$P", "the proxy"), ("$M", "its telemetry"), ("$G", "Grafana"), ("$A", "the line `Authorization: …`")];
+    let used = names.iter().filter(|(name, _)| proof.command.contains(name));
+    let meanings: Vec<String> = used.map(|(name, meaning)| format!("{name}: {meaning}")).collect();
+    if !meanings.is_empty() {
+        text.push_str(&format!("\n  {}\n", meanings.join("; ")));
+    }
     text
 }
 
-const fn who(source: Source) -> &'static str {
+/// Who refused, in words.
+pub(super) const fn who(source: Source) -> &'static str {
     match source {
         Source::Proxy => "this proxy refused",
         Source::Grafana => "Grafana itself refused",
@@ -61,7 +60,8 @@ const fn who(source: Source) -> &'static str {
     }
 }
 
-fn list(paint: &Paint) -> String {
+/// All reasons, by who refuses.
+pub(super) fn list(paint: &Paint) -> String {
     let widest = Reason::ALL.iter().map(|reason| reason.code().len()).max().unwrap_or(0);
     let mut text = String::new();
     let mut source = None;
@@ -79,39 +79,17 @@ fn list(paint: &Paint) -> String {
     text
 }
 
-/// A name and its text, broken at words and set in.
-fn row(name: &str, value: &str) -> String {
-    const INDENT: usize = 10;
-    let mut text = format!("  {name:<8}");
-    let mut column = INDENT;
-    for word in value.split_whitespace() {
-        let length = word.chars().count();
-        if column > INDENT && column + 1 + length > WIDTH {
-            text.push('\n');
-            text.push_str(&" ".repeat(INDENT));
-            column = INDENT;
-        }
-        if column > INDENT {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += length;
-    }
-    text.push('\n');
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::rows::WIDTH;
 
     #[test]
     fn every_reason_is_described_within_the_width() {
         for reason in Reason::ALL.iter().copied() {
             let text = describe(reason, &Paint::of_stdout());
             assert!(text.contains(reason.code()) && text.contains(reason.title()), "{text}");
-            for line in text.lines().filter(|line| !line.contains("http")) {
+            for line in text.lines().filter(|line| !line.contains("http") && !line.starts_with("    ")) {
                 assert!(line.chars().count() <= WIDTH, "{line}");
             }
         }
