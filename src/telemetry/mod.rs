@@ -4,6 +4,7 @@ mod events;
 mod fold;
 mod format;
 mod log;
+pub mod memory;
 mod metrics;
 mod process;
 mod record;
@@ -17,6 +18,7 @@ use http::{Method, StatusCode};
 
 pub use self::events::Events;
 pub use self::log::{Log, LogGuard};
+pub use self::memory::Memory;
 pub use self::metrics::{Gauge, Metrics, Sources};
 pub use self::record::{Refusal, ServedLine};
 pub use self::redact::redact;
@@ -99,18 +101,24 @@ pub struct Served<'a> {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     metrics: Arc<Metrics>,
+    memory: Arc<Memory>,
     log: Log,
 }
 
 impl Recorder {
-    /// Joins the two.
+    /// Joins the two, with an empty memory.
     pub fn new(metrics: Metrics, log: Log) -> Self {
-        Self { metrics: Arc::new(metrics), log }
+        Self { metrics: Arc::new(metrics), memory: Arc::default(), log }
     }
 
     /// The counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What is remembered of earlier requests.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Whether served requests get a line, too.
