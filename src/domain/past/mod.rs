@@ -1,9 +1,19 @@
 //! What earlier requests make likely where one answer cannot tell. The store of the past is `telemetry::memory`.
+//!
+//! The past never changes a reason: it adds to the detail what was seen and what that makes likely, and to the hint what
+//! to look at first. Another replica, or a proxy that has just started, saw less, and says less.
 
+mod advise;
+mod password;
 mod proof;
+#[cfg(test)]
+mod tests;
+mod token;
+mod words;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+pub use self::advise::{Advice, advise};
 pub use self::proof::Proof;
 use super::reason::Reason;
 
@@ -42,6 +52,48 @@ pub struct TokenPast {
     pub accepted: Option<Acceptance>,
     /// Its last refusal.
     pub refused: Option<PastRefusal>,
+    /// What Grafana last found wrong with the token itself, and when, where no success has disproved it.
+    pub condemned: Option<(Reason, SystemTime)>,
     /// How often it was accepted after Grafana had said that it does not know it.
     pub recovered: u16,
+}
+
+/// What is remembered of a user who sends a password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserPast {
+    /// Passwords of this user that were refused in the five minutes before; five stand for five or more.
+    pub refusals: u8,
+    /// The last success with whatever password.
+    pub accepted: Option<SystemTime>,
+    /// Whether that was with the password at hand.
+    pub same_password: bool,
+}
+
+/// What is remembered of whoever sent the request at hand, without that request.
+#[derive(Clone, Copy, Debug)]
+pub struct Past {
+    /// Now.
+    pub now: SystemTime,
+    /// For how long there is a memory.
+    pub watched: Duration,
+    /// Successes may have been forgotten for want of room.
+    pub lossy: bool,
+    /// The token, where one was sent.
+    pub token: Option<TokenPast>,
+    /// The user, where a password was sent.
+    pub user: Option<UserPast>,
+    /// When somebody without an accepted credential was last served where Grafana wants a sign-in: as the anonymous
+    /// visitor.
+    pub anonymous: Option<SystemTime>,
+}
+
+/// Whether a reason says what is wrong with the token itself, whatever was asked for.
+pub const fn condemns_token(reason: Reason) -> bool {
+    let may_pass = matches!(reason, Reason::TokenUnknown | Reason::TokenWrongKind | Reason::ServiceAccountDisabled);
+    is_final(reason) || may_pass
+}
+
+/// Whether a token never becomes good again after this: Grafana can neither prolong nor restore it.
+pub const fn is_final(reason: Reason) -> bool {
+    matches!(reason, Reason::TokenExpired | Reason::TokenRevoked | Reason::TokenMalformed)
 }

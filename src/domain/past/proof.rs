@@ -1,6 +1,6 @@
 //! What a success proves about the credential that came with it.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 /// What an answer that is no refusal says about the request's credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +43,12 @@ fn wants_sign_in(segment: &[u8]) -> bool {
 }
 
 impl Proof {
-    /// Judges a status and a path. Called for every answer that is no refusal.
-    pub fn of(status: StatusCode, path: &str) -> Self {
+    /// Judges an exchange. Called for every answer that is no refusal.
+    pub fn of(method: &Method, status: StatusCode, path: &str) -> Self {
         // 304: the handler ran and compared.
         let success = status.is_success() || status == StatusCode::NOT_MODIFIED;
-        if !success || status == StatusCode::MULTI_STATUS {
+        // A preflight (Fetch §3.2.2) is answered without a look at credentials, often by a hop.
+        if !success || status == StatusCode::MULTI_STATUS || *method == Method::OPTIONS {
             return Self::Nothing;
         }
         let path = path.as_bytes();
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn only_what_wants_a_sign_in_proves_one() {
-        let proof = |path| Proof::of(StatusCode::OK, path);
+        let proof = |path| Proof::of(&Method::GET, StatusCode::OK, path);
         for path in [
             "/api/org",
             "/api/dashboards/uid/x",
@@ -100,20 +101,34 @@ mod tests {
     }
 
     #[test]
+    fn a_preflight_proves_nothing() {
+        assert_eq!(Proof::of(&Method::OPTIONS, StatusCode::NO_CONTENT, "/api/org"), Proof::Nothing);
+        assert_eq!(Proof::of(&Method::POST, StatusCode::NO_CONTENT, "/api/org"), Proof::SignedIn);
+    }
+
+    #[test]
     fn only_a_success_proves_anything() {
         for status in [200, 201, 204, 304] {
-            assert_eq!(Proof::of(StatusCode::from_u16(status).unwrap(), "/api/org"), Proof::SignedIn, "{status}");
+            assert_eq!(
+                Proof::of(&Method::GET, StatusCode::from_u16(status).unwrap(), "/api/org"),
+                Proof::SignedIn,
+                "{status}"
+            );
         }
         // A query of several parts may have failed in each; a redirect and an error may come from before the sign-in.
         for status in [101, 207, 301, 302, 400, 401, 403, 404, 412, 422, 500, 502] {
-            assert_eq!(Proof::of(StatusCode::from_u16(status).unwrap(), "/api/org"), Proof::Nothing, "{status}");
+            assert_eq!(
+                Proof::of(&Method::GET, StatusCode::from_u16(status).unwrap(), "/api/org"),
+                Proof::Nothing,
+                "{status}"
+            );
         }
     }
 
     proptest! {
         #[test]
         fn any_path_is_judged(path: String, status in 100u16..600) {
-            let found = Proof::of(StatusCode::from_u16(status).unwrap(), &path);
+            let found = Proof::of(&Method::GET, StatusCode::from_u16(status).unwrap(), &path);
             prop_assert!(found == Proof::Nothing || path.contains("/api"));
         }
     }

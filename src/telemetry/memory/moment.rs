@@ -21,6 +21,11 @@ impl Second {
     }
 }
 
+/// Whole seconds from `began` to `at`.
+pub(super) fn seconds(began: Instant, at: Instant) -> u32 {
+    u32::try_from(at.saturating_duration_since(began).as_secs()).unwrap_or(u32::MAX)
+}
+
 /// One moment, by the clock that only goes forward and by the one that people read.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {

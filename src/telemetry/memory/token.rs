@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::moment::{Second, Wall};
 use super::places::Worth;
 use super::{Sighting, TokenState};
-use crate::domain::past::{Acceptance, PastRefusal, TokenPast};
+use crate::domain::past::{Acceptance, PastRefusal, TokenPast, condemns_token, is_final};
 use crate::domain::reason::Reason;
 use crate::domain::token::{BucketKey, TokenKind};
 
@@ -27,6 +27,7 @@ pub(super) struct Entry {
     refused_at: Second,
     /// When the refusals in a row began.
     since: Second,
+    condemned_at: Second,
     accepted: u32,
     refused: u32,
     /// Answers that prove nothing.
@@ -38,6 +39,8 @@ pub(super) struct Entry {
     status: u16,
     recovered: u16,
     reason: Option<Reason>,
+    /// What Grafana last found wrong with the token itself.
+    condemned: Option<Reason>,
     kind: Option<TokenKind>,
 }
 
@@ -77,15 +80,21 @@ impl Entry {
         }
     }
 
-    pub(super) fn accept(&mut self, sighting: &Sighting<'_>, now: Second) {
+    /// Whether the token was accepted, for all that is known: one that has expired was not, so somebody else was.
+    pub(super) fn accept(&mut self, sighting: &Sighting<'_>, now: Second) -> bool {
+        if self.condemned.is_some_and(is_final) {
+            self.pass(sighting, now);
+            return false;
+        }
         self.see(sighting, now);
-        if self.in_a_row > 0 && self.reason == Some(Reason::TokenUnknown) {
+        if self.condemned.take() == Some(Reason::TokenUnknown) {
             self.recovered = self.recovered.saturating_add(1);
         }
         self.accepted_at = now;
         self.accepted = self.accepted.saturating_add(1);
         self.accepted_org = sighting.organisation.unwrap_or_default();
         self.in_a_row = 0;
+        true
     }
 
     pub(super) fn pass(&mut self, sighting: &Sighting<'_>, now: Second) {
@@ -103,6 +112,9 @@ impl Entry {
         self.refused_at = now;
         self.refused_org = sighting.organisation.unwrap_or_default();
         (self.reason, self.status) = (Some(reason), status);
+        if condemns_token(reason) {
+            (self.condemned, self.condemned_at) = (Some(reason), now);
+        }
     }
 
     pub(super) fn past(&self, wall: &Wall) -> TokenPast {
@@ -121,6 +133,7 @@ impl Entry {
                 in_a_row: self.in_a_row,
                 since: wall.at(self.since).unwrap_or(last),
             }),
+            condemned: self.condemned.zip(wall.at(self.condemned_at)),
             recovered: self.recovered,
         }
     }
