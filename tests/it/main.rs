@@ -17,6 +17,7 @@ mod explains;
 mod framing;
 mod lifecycle;
 mod limits;
+mod memory;
 mod organisation;
 mod passes;
 mod repairs;

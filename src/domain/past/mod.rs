@@ -56,6 +56,8 @@ pub struct TokenPast {
     pub condemned: Option<(Reason, SystemTime)>,
     /// How often it was accepted after Grafana had said that it does not know it.
     pub recovered: u16,
+    /// How often it was answered in a way that neither refuses it nor proves that it was accepted.
+    pub unclear: u32,
 }
 
 /// What is remembered of a user who sends a password.

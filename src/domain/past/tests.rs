@@ -78,6 +78,9 @@ fn a_token_that_never_worked_is_told_so_by_a_memory_that_is_old_enough() {
     assert!(verdict.detail.ends_with("started 40 s ago, no request with this token was seen to be accepted."));
     past.lossy = true;
     assert_eq!(told(&request(None, false), &past, Reason::TokenUnknown).detail, "Found.", "it may have been forgotten");
+    past.lossy = false;
+    past.token = Some(TokenPast { unclear: 1, ..TokenPast::default() });
+    assert_eq!(told(&request(None, false), &past, Reason::TokenUnknown).detail, "Found.", "it may have been accepted");
 }
 
 #[test]
@@ -197,7 +200,7 @@ prop_compose! {
         accepted in option::of((0u64..1_000_000, option::of(1u32..4), 1u32..9)),
         refused in option::of((0u64..1_000_000, prop::sample::select(Reason::ALL), 0u32..300)),
         condemned in option::of((prop::sample::select(Reason::ALL), 0u64..1_000_000)),
-        recovered in 0u16..3,
+        (recovered, unclear) in (0u16..3, 0u32..2),
     ) -> TokenPast {
         TokenPast {
             accepted: accepted.map(|(seconds, organisation, times)| Acceptance { last: ago(seconds), organisation, times }),
@@ -206,6 +209,7 @@ prop_compose! {
             }),
             condemned: condemned.map(|(reason, seconds)| (reason, ago(seconds))),
             recovered,
+            unclear,
         }
     }
 }

@@ -46,13 +46,14 @@ fn since(past: &Past, token: &TokenPast, likely: &str, advice: &mut Advice) {
         Some(accepted) => {
             advice.say(format!("This token was accepted until {}: {likely}.", moment(accepted.last, past.now)));
         }
-        None => never(past, advice),
+        None => never(past, token, advice),
     }
 }
 
 /// Says that it never worked, as far as is known. A memory that has lost something does not.
-fn never(past: &Past, advice: &mut Advice) {
-    if past.lossy {
+fn never(past: &Past, token: &TokenPast, advice: &mut Advice) {
+    // Where it was answered in another way it may have worked: what that was is not remembered.
+    if past.lossy || token.unclear > 0 {
         return;
     }
     let likely = if past.watched >= LONG { ": it has likely never worked here" } else { "" };
@@ -63,7 +64,7 @@ fn never(past: &Past, advice: &mut Advice) {
 }
 
 fn unknown(past: &Past, token: &TokenPast, advice: &mut Advice) {
-    let Some(accepted) = &token.accepted else { return never(past, advice) };
+    let Some(accepted) = &token.accepted else { return never(past, token, advice) };
     let last = moment(accepted.last, past.now);
     if token.recovered > 0 {
         advice.say(format!(

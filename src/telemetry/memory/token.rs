@@ -135,6 +135,7 @@ impl Entry {
             }),
             condemned: self.condemned.zip(wall.at(self.condemned_at)),
             recovered: self.recovered,
+            unclear: self.others,
         }
     }
 
@@ -149,7 +150,6 @@ impl Entry {
             last_seen: wall.at(self.last).unwrap_or(SystemTime::UNIX_EPOCH),
             accepted: self.accepted,
             refused: self.refused,
-            others: self.others,
             past: self.past(wall),
         }
     }

@@ -50,9 +50,7 @@ pub struct TokenState {
     pub accepted: u32,
     /// Requests with it that were refused, by whomever.
     pub refused: u32,
-    /// Other requests with it: successes that prove nothing, and failures that are no refusals.
-    pub others: u32,
-    /// Its last success and its last refusal.
+    /// Its last success, its last refusal, and what else was seen.
     pub past: TokenPast,
 }
 

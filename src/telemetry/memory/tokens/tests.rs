@@ -112,7 +112,7 @@ fn the_snapshot_shows_the_latest_first_and_no_more_than_asked() {
     let keys: Vec<u128> = states.iter().map(|state| state.key.0).collect();
     assert_eq!(keys, [3, 99, 98, 97, 96].map(key));
     let first = &states[0];
-    assert_eq!((first.accepted, first.refused, first.others), (1, 1, 1));
+    assert_eq!((first.accepted, first.refused, first.past.unclear), (1, 1, 1));
     assert_eq!((first.first_seen, first.last_seen), (world.at(3).wall, world.at(201).wall));
     assert_eq!(first.fingerprint, BucketKey(key(3)).fingerprint());
     assert_eq!(first.past.refused.unwrap().reason, Reason::TokenExpired);
