@@ -15,9 +15,9 @@ impl Proxy {
     /// An exchange ended without a refusal.
     pub(super) fn remember(&self, judged: &Judged, status: StatusCode, began: Instant) {
         let facts = &judged.facts;
-        let proof = Proof::of(&facts.method, status, facts.uri.path());
+        let proof = || Proof::of(&facts.method, status, facts.uri.path());
         let began = began.into_std();
-        self.recorder.memory().served(&caller(judged, began), proof, facts.session_cookie, began);
+        self.recorder.memory().served(&caller(judged, began), facts.session_cookie, began, proof);
     }
 
     /// An exchange ended with a refusal: says with it what its past makes likely.

@@ -6,6 +6,7 @@ mod format;
 mod log;
 pub mod memory;
 mod metrics;
+pub mod otlp;
 mod process;
 mod record;
 mod redact;
@@ -102,13 +103,19 @@ pub struct Served<'a> {
 pub struct Recorder {
     metrics: Arc<Metrics>,
     memory: Arc<Memory>,
+    spans: Option<otlp::Spans>,
     log: Log,
 }
 
 impl Recorder {
     /// Joins the two, with an empty memory.
     pub fn new(metrics: Metrics, log: Log) -> Self {
-        Self { metrics: Arc::new(metrics), memory: Arc::default(), log }
+        Self { metrics: Arc::new(metrics), memory: Arc::default(), spans: None, log }
+    }
+
+    /// Tells refusals to a collector, too.
+    pub fn with_spans(self, spans: Option<otlp::Spans>) -> Self {
+        Self { spans, ..self }
     }
 
     /// The counters.
@@ -129,6 +136,9 @@ impl Recorder {
     /// A request was refused.
     pub fn refused(&self, refusal: Refusal) {
         self.metrics.refused(&refusal);
+        if let Some(spans) = &self.spans {
+            spans.offer(&refusal);
+        }
         self.log.refused(refusal);
     }
 

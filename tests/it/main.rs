@@ -19,6 +19,7 @@ mod lifecycle;
 mod limits;
 mod memory;
 mod organisation;
+mod otlp;
 mod passes;
 mod repairs;
 mod secrets;

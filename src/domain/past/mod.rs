@@ -24,8 +24,6 @@ pub struct Acceptance {
     pub last: SystemTime,
     /// The organisation that was asked for, where one was.
     pub organisation: Option<u32>,
-    /// How often in all.
-    pub times: u32,
 }
 
 /// The last refusal of a token.
@@ -56,8 +54,8 @@ pub struct TokenPast {
     pub condemned: Option<(Reason, SystemTime)>,
     /// How often it was accepted after Grafana had said that it does not know it.
     pub recovered: u16,
-    /// How often it was answered in a way that neither refuses it nor proves that it was accepted.
-    pub unclear: u32,
+    /// It was answered in ways that neither refuse it nor prove that it was accepted, and in no other that is no refusal.
+    pub unclear: bool,
 }
 
 /// What is remembered of a user who sends a password.

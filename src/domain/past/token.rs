@@ -53,7 +53,7 @@ fn since(past: &Past, token: &TokenPast, likely: &str, advice: &mut Advice) {
 /// Says that it never worked, as far as is known. A memory that has lost something does not.
 fn never(past: &Past, token: &TokenPast, advice: &mut Advice) {
     // Where it was answered in another way it may have worked: what that was is not remembered.
-    if past.lossy || token.unclear > 0 {
+    if past.lossy || token.unclear {
         return;
     }
     let likely = if past.watched >= LONG { ": it has likely never worked here" } else { "" };

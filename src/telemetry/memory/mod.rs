@@ -67,15 +67,15 @@ impl Memory {
     }
 
     /// A request was answered with no refusal. Called for every one of them. `at` need not be exact; `beside` says that a
-    /// session came along.
-    pub fn served(&self, caller: &Caller<'_>, proof: Proof, beside: bool, at: Instant) {
+    /// session came along; `proof` is asked where it may tell something new.
+    pub fn served(&self, caller: &Caller<'_>, beside: bool, at: Instant, proof: impl Fn() -> Proof) {
         let let_in = match caller {
             Caller::Token(sighting) => self.tokens.served(sighting, proof),
             Caller::User { name, pair } => {
-                self.users.served(*name, *pair, proof, at);
+                self.users.served(*name, *pair, proof(), at);
                 false
             }
-            Caller::Nobody => proof == Proof::SignedIn,
+            Caller::Nobody => proof() == Proof::SignedIn,
             Caller::Other => false,
         };
         if let_in && !beside {

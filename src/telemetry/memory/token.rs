@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::moment::{Second, Wall};
 use super::places::Worth;
 use super::{Sighting, TokenState};
-use crate::domain::past::{Acceptance, PastRefusal, TokenPast, condemns_token, is_final};
+use crate::domain::past::{Acceptance, PastRefusal, Proof, TokenPast, condemns_token, is_final};
 use crate::domain::reason::Reason;
 use crate::domain::token::{BucketKey, TokenKind};
 
@@ -28,10 +28,9 @@ pub(super) struct Entry {
     /// When the refusals in a row began.
     since: Second,
     condemned_at: Second,
-    accepted: u32,
+    /// Answers that were no refusals.
+    served: u32,
     refused: u32,
-    /// Answers that prove nothing.
-    others: u32,
     in_a_row: u32,
     /// Organisation zero does not exist: none was asked for.
     accepted_org: u32,
@@ -80,26 +79,26 @@ impl Entry {
         }
     }
 
-    /// Whether the token was accepted, for all that is known: one that has expired was not, so somebody else was.
-    pub(super) fn accept(&mut self, sighting: &Sighting<'_>, now: Second) -> bool {
-        if self.condemned.is_some_and(is_final) {
-            self.pass(sighting, now);
+    /// Returns whether it was somebody else who was let in, because this token cannot have been. `proof` is asked for
+    /// once a second at most: what it adds to a success of the same second is nothing.
+    pub(super) fn serve(&mut self, sighting: &Sighting<'_>, now: Second, proof: impl FnOnce() -> Proof) -> bool {
+        self.see(sighting, now);
+        self.served = self.served.saturating_add(1);
+        let organisation = sighting.organisation.unwrap_or_default();
+        let known = self.accepted_at == now && self.in_a_row == 0 && self.accepted_org == organisation;
+        if known || proof() == Proof::Nothing {
             return false;
         }
-        self.see(sighting, now);
+        if self.condemned.is_some_and(is_final) {
+            return true;
+        }
         if self.condemned.take() == Some(Reason::TokenUnknown) {
             self.recovered = self.recovered.saturating_add(1);
         }
         self.accepted_at = now;
-        self.accepted = self.accepted.saturating_add(1);
-        self.accepted_org = sighting.organisation.unwrap_or_default();
+        self.accepted_org = organisation;
         self.in_a_row = 0;
-        true
-    }
-
-    pub(super) fn pass(&mut self, sighting: &Sighting<'_>, now: Second) {
-        self.see(sighting, now);
-        self.others = self.others.saturating_add(1);
+        false
     }
 
     pub(super) fn refuse(&mut self, sighting: &Sighting<'_>, reason: Reason, status: u16, now: Second) {
@@ -120,11 +119,9 @@ impl Entry {
     pub(super) fn past(&self, wall: &Wall) -> TokenPast {
         let organisation = |number: u32| (number != 0).then_some(number);
         TokenPast {
-            accepted: wall.at(self.accepted_at).map(|last| Acceptance {
-                last,
-                organisation: organisation(self.accepted_org),
-                times: self.accepted,
-            }),
+            accepted: wall
+                .at(self.accepted_at)
+                .map(|last| Acceptance { last, organisation: organisation(self.accepted_org) }),
             refused: self.reason.zip(wall.at(self.refused_at)).map(|(reason, last)| PastRefusal {
                 last,
                 reason,
@@ -135,7 +132,7 @@ impl Entry {
             }),
             condemned: self.condemned.zip(wall.at(self.condemned_at)),
             recovered: self.recovered,
-            unclear: self.others,
+            unclear: self.served > 0 && !self.accepted_at.is_set(),
         }
     }
 
@@ -148,7 +145,7 @@ impl Entry {
             name: self.name.clone(),
             first_seen: wall.at(self.first).unwrap_or(SystemTime::UNIX_EPOCH),
             last_seen: wall.at(self.last).unwrap_or(SystemTime::UNIX_EPOCH),
-            accepted: self.accepted,
+            served: self.served,
             refused: self.refused,
             past: self.past(wall),
         }

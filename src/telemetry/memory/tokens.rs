@@ -46,8 +46,8 @@ pub struct TokenState {
     pub first_seen: SystemTime,
     /// When it came last, to the second.
     pub last_seen: SystemTime,
-    /// Requests with it that prove that Grafana accepted it.
-    pub accepted: u32,
+    /// Requests with it that were not refused.
+    pub served: u32,
     /// Requests with it that were refused, by whomever.
     pub refused: u32,
     /// Its last success, its last refusal, and what else was seen.
@@ -69,16 +69,13 @@ impl TokenMemory {
         Self { places: Places::new(capacity.min(MOST_TOKENS)), began, lossy: AtomicBool::new(false) }
     }
 
-    /// A request with a token was answered with no refusal. Called for every one of them.
-    /// Returns whether it was somebody else who was let in, because this token cannot have been.
-    pub fn served(&self, sighting: &Sighting<'_>, proof: Proof) -> bool {
-        match proof {
-            Proof::SignedIn => self.update(sighting, true, Entry::accept) == Some(false),
-            Proof::Nothing => {
-                self.update(sighting, false, Entry::pass);
-                false
-            }
-        }
+    /// A request with a token was answered with no refusal. Called for every one of them. Returns whether it was somebody
+    /// else who was let in, because this token cannot have been.
+    pub fn served(&self, sighting: &Sighting<'_>, proof: impl Fn() -> Proof) -> bool {
+        let serve = |entry: &mut Entry, sighting: &Sighting<'_>, now| entry.serve(sighting, now, &proof);
+        // Whoever is accepted displaces others; a page that everybody gets must not make room for invented tokens.
+        let found = self.update(sighting, false, serve);
+        found.unwrap_or_else(|| proof() == Proof::SignedIn && self.update(sighting, true, serve) == Some(true))
     }
 
     /// A request with a token was refused. Returns what was known before.
