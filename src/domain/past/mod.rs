@@ -87,13 +87,13 @@ pub struct Past {
     pub anonymous: Option<SystemTime>,
 }
 
-/// Whether a reason says what is wrong with the token itself, whatever was asked for.
+/// Whether a reason says what is wrong with the token itself, however it is spelt and whatever was asked for. Damage does
+/// not: all spellings of a token have one past, and the next one may be whole.
 pub const fn condemns_token(reason: Reason) -> bool {
-    let may_pass = matches!(reason, Reason::TokenUnknown | Reason::TokenWrongKind | Reason::ServiceAccountDisabled);
-    is_final(reason) || may_pass
+    is_final(reason) || matches!(reason, Reason::TokenUnknown | Reason::ServiceAccountDisabled)
 }
 
 /// Whether a token never becomes good again after this: Grafana can neither prolong nor restore it.
 pub const fn is_final(reason: Reason) -> bool {
-    matches!(reason, Reason::TokenExpired | Reason::TokenRevoked | Reason::TokenMalformed)
+    matches!(reason, Reason::TokenExpired | Reason::TokenRevoked)
 }

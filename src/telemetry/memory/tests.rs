@@ -84,6 +84,17 @@ fn who_is_served_without_a_credential_is_anonymous() {
 }
 
 #[test]
+fn a_damaged_spelling_does_not_condemn_the_token() {
+    let world = World::new();
+    world.memory.refused(&world.token(1), Reason::TokenMalformed, 401, world.at(1));
+    world.serve(world.token(2), false, 2);
+    let past = world.memory.refused(&world.token(3), Reason::PermissionMissing, 403, world.at(3));
+    let token = past.token.unwrap();
+    assert_eq!((token.condemned, token.accepted.map(|accepted| accepted.last)), (None, Some(world.at(2).wall)));
+    assert_eq!(past.anonymous, None);
+}
+
+#[test]
 fn an_expired_token_that_is_served_was_not_accepted() {
     let world = World::new();
     world.serve(world.token(1), false, 1);
