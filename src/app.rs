@@ -19,6 +19,7 @@ use crate::domain::token::HashKey;
 use crate::limits::Limits;
 use crate::proxy::{Proxy, Shared};
 use crate::server::{self, Bound};
+use crate::telemetry::otlp::Spans;
 use crate::telemetry::{Log, Metrics, Recorder, Sources};
 use crate::upstream::{Gauges, REAP_EVERY, Upstream};
 
@@ -58,6 +59,7 @@ pub struct App {
     shared: Shared,
     stop: CancellationToken,
     workers: Vec<JoinHandle<()>>,
+    spans: Option<Spans>,
     delay: Duration,
 }
 
@@ -65,7 +67,8 @@ impl App {
     /// Binds every listener, then starts the workers. Nothing serves unless everything can.
     pub fn start(config: &Config, log: Log) -> Result<Self, StartError> {
         let (limits, gauges) = (Arc::new(Limits::new(&config.limits)), Arc::<Gauges>::default());
-        let recorder = recorder(log, &limits, &gauges);
+        let spans = config.spans.clone().map(Spans::start).transpose()?;
+        let recorder = recorder(log, &limits, &gauges).with_spans(spans.clone());
         let count =
             config.server.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut bound: Vec<Bound> = Vec::new();
@@ -88,6 +91,7 @@ impl App {
             shared,
             stop: CancellationToken::new(),
             workers: Vec::new(),
+            spans,
             delay: config.server.shutdown_delay,
         };
         let connections = Arc::new(AtomicUsize::new(0));
@@ -144,7 +148,11 @@ impl App {
         tokio::time::sleep(self.delay).await;
         self.stop.cancel();
         let workers = self.workers;
-        let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(|worker| drop(worker.join())));
+        let joined = tokio::task::spawn_blocking(move || {
+            workers.into_iter().for_each(|worker| drop(worker.join()));
+            // What the last requests left behind.
+            self.spans.iter().for_each(Spans::finish);
+        });
         let _ = joined.await;
     }
 }

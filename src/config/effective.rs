@@ -14,6 +14,7 @@ use super::mistake::{Flaw, Mistake, Severity};
 use super::origin::Origin;
 use super::{Config, arguments, coherence};
 use crate::domain::token::HashKey;
+use crate::telemetry::otlp;
 
 /// Who set each key.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +103,9 @@ fn merge(file: Option<&SourceFile>, environment: &Environment, flags: (Vec<Given
         mistakes.extend(found);
     }
     mistakes.extend(coherence::check(&config, &origins));
+    let (spans, problems) = otlp::Settings::read(|name| environment.get(name));
+    config.spans = spans;
+    mistakes.extend(problems.into_iter().map(not_exported));
     config.fingerprint_key = environment.get(FINGERPRINT_KEY).map(|secret| HashKey::derive(secret.as_bytes()));
     mistakes.extend(environment.get(FINGERPRINT_KEY).filter(|secret| secret.len() < 16).map(short_key));
     Effective { config, origins, mistakes, file: None }
@@ -109,6 +113,11 @@ fn merge(file: Option<&SourceFile>, environment: &Environment, flags: (Vec<Given
 
 fn defaults() -> impl Iterator<Item = Given> {
     keys::all().map(|key| Given::from_text(key, &[key.default.to_owned()], &Origin::Default))
+}
+
+/// The specification wants wrong values told and passed over.
+fn not_exported(problem: otlp::Problem) -> Mistake {
+    Mistake::warning(Origin::Environment(problem.variable.to_owned()), "", Flaw::new(problem.what, problem.cure))
 }
 
 fn short_key(_: &str) -> Mistake {

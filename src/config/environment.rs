@@ -15,7 +15,12 @@ pub const CONFIG: &str = "GTP_CONFIG";
 /// The key of fingerprints. A secret: it has no flag and no line in the file.
 pub const FINGERPRINT_KEY: &str = "GTP_FINGERPRINT_KEY";
 
-/// A snapshot of the variables that are ours.
+/// Ours, and those of OpenTelemetry that its exporters know.
+fn is_read(name: &str) -> bool {
+    ["GTP_", "OTEL_"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// A snapshot of the variables that are read.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: Vec<(String, String)>,
@@ -23,11 +28,11 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Takes ours out of all variables. An empty variable counts as unset: manifests leave them behind.
+    /// Takes what is read out of all variables. An empty variable counts as unset: manifests leave them behind.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut environment = Self::default();
         for (name, value) in variables {
-            let Some(name) = name.to_str().filter(|name| name.starts_with("GTP_")) else { continue };
+            let Some(name) = name.to_str().filter(|name| is_read(name)) else { continue };
             match value.into_string() {
                 Ok(value) if value.is_empty() => {}
                 Ok(value) => environment.variables.push((name.to_owned(), value)),
@@ -47,7 +52,7 @@ impl Environment {
     pub fn values(&self) -> (Vec<Given>, Vec<Mistake>) {
         let mut given = Vec::new();
         let mut mistakes: Vec<Mistake> = self.unreadable.iter().map(|name| unreadable(name)).collect();
-        for (name, value) in &self.variables {
+        for (name, value) in self.variables.iter().filter(|(name, _)| name.starts_with("GTP_")) {
             let origin = Origin::Environment(name.clone());
             if let Some(key) = keys::all().find(|key| key.variable() == *name) {
                 given.push(Given::from_text(key, std::slice::from_ref(value), &origin));

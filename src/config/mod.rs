@@ -49,6 +49,8 @@ pub struct Config {
     pub clients: domain::client::Settings,
     /// The log.
     pub log: telemetry::LogSettings,
+    /// The collector of spans (`OTEL_…`), if the operator named one.
+    pub spans: Option<telemetry::otlp::Settings>,
     /// The key of fingerprints (`GTP_FINGERPRINT_KEY`), if the operator set one.
     pub fingerprint_key: Option<domain::token::HashKey>,
 }
@@ -82,6 +84,7 @@ impl Config {
             limits: domain::limit::Settings { per_token: rate, per_client: rate, exempt: Vec::new(), max_tracked: 0 },
             clients: domain::client::Settings::default(),
             log: telemetry::LogSettings::default(),
+            spans: None,
             fingerprint_key: None,
         }
     }

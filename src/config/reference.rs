@@ -34,7 +34,12 @@ pub fn reference() -> String {
         text,
         "## Environment only\n\n* `{CONFIG}`: the configuration file, as `--config`.\n* `{FINGERPRINT_KEY}`: the key of \
          the fingerprints in the log. A secret, so it has no flag and no line in\n  the file. Set the same on all \
-         replicas to make fingerprints agree; without it, it is random for each process.\n\n## Later versions\n\nKnown, \
+         replicas to make fingerprints agree; without it, it is random for each process.\n* `OTEL_EXPORTER_OTLP_ENDPOINT` or \
+         `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` (`http://collector:4318`): sends a span of each refused\n  request there, as \
+         OTLP over HTTP in JSON. `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_TIMEOUT` (these two also with\n  \
+         `_TRACES_`), `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`\n  \
+         (`always_on`, `always_off`, else as the caller samples), `OTEL_TRACES_EXPORTER` and `OTEL_SDK_DISABLED` mean \
+         what\n  OpenTelemetry says.\n\n## Later versions\n\nKnown, \
          and not in this version yet: using one is an error, writing down its default is not.\n\n"
     );
     for key in later::LATER {

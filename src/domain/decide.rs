@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Uri};
 use smallvec::SmallVec;
 
 use super::client;
-use super::credential::{self, Change, Judgement, Outward};
+use super::credential::{self, AuthForm, Change, Judgement, Outward};
 use super::head::{Head, session_cookie};
 use super::limit::{Decision, Policy as Limit};
 use super::org::{self, OrgDecision};
@@ -78,6 +78,7 @@ pub struct Refused {
 const CREDENTIAL: u8 = 1;
 const SESSION: u8 = 2;
 const ADDRESS: u8 = 3;
+const USER: u8 = 4;
 
 /// Decides about one request. `spend` asks a limit for one request of a bucket; it is called last, and at most once, so
 /// that a request refused for another reason costs its sender nothing. It may decline to ask.
@@ -116,6 +117,16 @@ pub fn decide<'h>(
             found.limit.filter(|decision| !decision.admitted).map(|decision| rate_limited(&decision, &found));
     }
     found
+}
+
+/// What stands for the user of a `Basic` credential. Grafana does not tell users apart by case.
+pub fn user_key(credential: &Judgement<'_>, hash_key: &HashKey) -> Option<BucketKey> {
+    if credential.sent != AuthForm::Basic {
+        return None;
+    }
+    let pair = credential.identity.as_deref()?.strip_prefix(b"Basic ")?;
+    let name = pair.split(|byte| *byte == b':').next()?;
+    Some(hash_key.hash(USER, &name.to_ascii_lowercase()))
 }
 
 fn client_of(asked: Asked<'_, '_>, trusted: bool, policy: &Policy) -> IpAddr {

@@ -9,6 +9,7 @@ pub mod client;
 pub mod limit;
 pub mod head;
 pub mod reason;
+pub mod past;
 pub mod framing;
 pub mod classify;
 pub mod decide;

@@ -262,6 +262,7 @@ impl Proxy {
 
     fn record(&self, course: &Course, status: StatusCode, verdict: Verdict, retry_after: Option<u64>) {
         let judged = &course.judged;
+        let verdict = self.recall(judged, status, verdict);
         let limit = judged.limit.filter(|limit| !limit.admitted);
         self.recorder.refused(Refusal {
             at: SystemTime::now(),
@@ -303,8 +304,12 @@ impl Proxy {
             overhead: duration.saturating_sub(upstream.unwrap_or_default()),
         };
         self.recorder.served(&served);
-        // A refused request has its line already.
-        if self.recorder.writes_served() && !response.headers().contains_key(name::REASON) {
+        // A refused request has its line already, and its place in the memory.
+        let refused = response.headers().contains_key(name::REASON);
+        if !refused {
+            self.remember(&judged, served.status, began);
+        }
+        if self.recorder.writes_served() && !refused {
             self.recorder.write_served(&ServedLine {
                 facts: &judged.facts,
                 status: served.status,

@@ -8,12 +8,12 @@ use http::request::Parts;
 use super::headers::{Stamp, write_request};
 use super::{Peer, Proxy};
 use crate::domain::credential::{Changes, Judgement};
-use crate::domain::decide::{Asked, Findings, Refused, decide};
+use crate::domain::decide::{Asked, Findings, Refused, decide, user_key};
 use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
 use crate::domain::limit::Decision;
 use crate::domain::org;
 use crate::domain::request_id;
-use crate::domain::token::Fingerprint;
+use crate::domain::token::{BucketKey, Fingerprint};
 
 /// A request that has been judged. Large, and handed from step to step: behind a pointer.
 #[derive(Debug)]
@@ -26,6 +26,10 @@ pub(super) struct Judged {
     pub client: IpAddr,
     /// The token's stand-in.
     pub fingerprint: Option<Fingerprint>,
+    /// What its bucket and its past are filed under.
+    pub key: Option<BucketKey>,
+    /// What the past of its user is filed under, where there is a password.
+    pub user: Option<BucketKey>,
     /// Whether there was any credential.
     pub has_credential: bool,
     /// What the limit said.
@@ -78,6 +82,8 @@ impl Proxy {
             facts,
             client: found.client,
             fingerprint: found.credential.token.and(found.key).map(|key| key.fingerprint()),
+            key: found.key,
+            user: user_key(&found.credential, &self.policy.hash_key),
             has_credential: found.key.is_some(),
             limit: found.limit,
             outward,

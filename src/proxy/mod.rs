@@ -6,6 +6,7 @@ mod forward;
 mod gate;
 pub mod headers;
 mod peek;
+mod recall;
 pub mod respond;
 mod upgrade;
 

@@ -64,6 +64,10 @@ impl Line {
         self.level
     }
 
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &Field)> {
+        self.fields.iter().map(|(key, field)| (*key, field))
+    }
+
     /// The line with its end. `colour` matters to eyes only.
     pub(super) fn write(&self, format: LogFormat, colour: bool) -> String {
         let mut out = String::with_capacity(768);

@@ -4,7 +4,9 @@ mod events;
 mod fold;
 mod format;
 mod log;
+pub mod memory;
 mod metrics;
+pub mod otlp;
 mod process;
 mod record;
 mod redact;
@@ -17,6 +19,7 @@ use http::{Method, StatusCode};
 
 pub use self::events::Events;
 pub use self::log::{Log, LogGuard};
+pub use self::memory::Memory;
 pub use self::metrics::{Gauge, Metrics, Sources};
 pub use self::record::{Refusal, ServedLine};
 pub use self::redact::redact;
@@ -99,18 +102,30 @@ pub struct Served<'a> {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     metrics: Arc<Metrics>,
+    memory: Arc<Memory>,
+    spans: Option<otlp::Spans>,
     log: Log,
 }
 
 impl Recorder {
-    /// Joins the two.
+    /// Joins the two, with an empty memory.
     pub fn new(metrics: Metrics, log: Log) -> Self {
-        Self { metrics: Arc::new(metrics), log }
+        Self { metrics: Arc::new(metrics), memory: Arc::default(), spans: None, log }
+    }
+
+    /// Tells refusals to a collector, too.
+    pub fn with_spans(self, spans: Option<otlp::Spans>) -> Self {
+        Self { spans, ..self }
     }
 
     /// The counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What is remembered of earlier requests.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Whether served requests get a line, too.
@@ -121,6 +136,9 @@ impl Recorder {
     /// A request was refused.
     pub fn refused(&self, refusal: Refusal) {
         self.metrics.refused(&refusal);
+        if let Some(spans) = &self.spans {
+            spans.offer(&refusal);
+        }
         self.log.refused(refusal);
     }
 
