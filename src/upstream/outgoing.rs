@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use http::HeaderMap;
-use http_body::{Body as _, Frame};
+use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
-use crate::body::RequestBody;
+use crate::body::{RequestBody, UploadFailure};
 
 /// Why a request could not be written.
 #[derive(Debug)]
@@ -22,14 +22,16 @@ pub(super) enum Stopped {
 
 /// A request that is being written.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct Outgoing<B = RequestBody> {
     /// The head; behind it, what frames the next piece of a body.
     prefix: Vec<u8>,
     written: usize,
     piece: Bytes,
     suffix: &'static [u8],
-    body: RequestBody,
+    body: B,
     coding: Coding,
+    /// Nothing of it is gone once it has been written.
+    bodyless: bool,
     /// No byte of it has gone out.
     untouched: bool,
 }
@@ -44,20 +46,21 @@ enum Coding {
     Chunked,
 }
 
-impl Outgoing {
+impl<B: Body<Data = Bytes, Error = UploadFailure> + Unpin> Outgoing<B> {
     /// A request whose head, with its last blank line, is `head`.
-    pub(super) fn new(head: Vec<u8>, body: RequestBody) -> Self {
-        let coding = match (&body, body.size_hint().exact()) {
-            (RequestBody::Empty, _) => Coding::Ended,
-            (_, Some(length)) => Coding::Sized(length),
-            (_, None) => Coding::Chunked,
+    pub(super) fn new(head: Vec<u8>, body: B) -> Self {
+        let bodyless = body.is_end_stream();
+        let coding = match body.size_hint().exact() {
+            _ if bodyless => Coding::Ended,
+            Some(length) => Coding::Sized(length),
+            None => Coding::Chunked,
         };
-        Self { prefix: head, written: 0, piece: Bytes::new(), suffix: b"", body, coding, untouched: true }
+        Self { prefix: head, written: 0, piece: Bytes::new(), suffix: b"", body, coding, bodyless, untouched: true }
     }
 
     /// Prepares it for another connection. `false` where bytes are gone that cannot be had again.
     pub(super) fn rewind(&mut self) -> bool {
-        if !self.untouched && !matches!(self.body, RequestBody::Empty) {
+        if !self.untouched && !self.bodyless {
             return false;
         }
         self.written = 0;
@@ -183,3 +186,6 @@ fn write_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
         out.extend_from_slice(b"\r\n");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking; the support is shared by its modules alone"
 )]
 
+mod behaviours;
 mod captures;
 mod clients;
 mod demo;
