@@ -4,10 +4,15 @@
 //! times of all of them, and what is left of a burst is worked out from those: all must count from one moment, or what
 //! is told is off by whatever lay between.
 
+use std::cell::Cell;
 use std::ops::Add;
 
 use governor::clock::{Clock, Reference};
 use governor::nanos::Nanos;
+
+thread_local! {
+    static LAST: Cell<u64> = const { Cell::new(0) };
+}
 
 /// A clock that reads nanoseconds since it was made.
 #[derive(Clone, Debug)]
@@ -21,13 +26,20 @@ impl<C: Clock> SinceStart<C> {
         let start = clock.now();
         Self { clock, start }
     }
+
+    /// What this thread last read: the moment at which governor decided, without a second look at the clock.
+    pub(super) fn last() -> u64 {
+        LAST.get()
+    }
 }
 
 impl<C: Clock> Clock for SinceStart<C> {
     type Instant = Moment;
 
     fn now(&self) -> Moment {
-        Moment(self.clock.now().duration_since(self.start))
+        let now = self.clock.now().duration_since(self.start);
+        LAST.set(now.as_u64());
+        Moment(now)
     }
 }
 

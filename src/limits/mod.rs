@@ -82,7 +82,7 @@ impl<C: Clock + Clone> Limiter<C> {
     fn check(&self, key: BucketKey) -> Decision {
         let visit = Visit { key, time: Cell::new(0) };
         let refusal = self.limiter.check_key(&visit).err();
-        let now = self.limiter.clock().now().as_nanos();
+        let now = SinceStart::<C>::last();
         let until = |moment: u64| Duration::from_nanos(moment.saturating_sub(now));
         let (remaining, next) = self.rate.left(until(visit.time.get()));
         let retry_after =

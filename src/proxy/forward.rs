@@ -32,6 +32,8 @@ struct Course {
     began: Instant,
     /// How long Grafana took to begin its answer.
     upstream: Option<Duration>,
+    /// It has been refused, by whomever, and recorded so.
+    refused: bool,
     ending: Ending,
 }
 
@@ -45,9 +47,9 @@ impl Proxy {
         let overloaded = in_flight > self.max_in_flight;
         let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
         let judged = self.judge(&parts, peer, !overloaded, chunked);
-        let mut course = Course { judged, began, upstream: None, ending };
+        let mut course = Course { judged, began, upstream: None, refused: false, ending };
         let response = match self.refuse_early(&mut course, &parts, overloaded) {
-            Some(answer) => self.refuse(&course, answer),
+            Some(answer) => self.refuse(&mut course, answer),
             None => self.forward(parts.method, body, &mut course, client_upgrade, peer).await,
         };
         self.finish(response, course)
@@ -92,12 +94,9 @@ impl Proxy {
                 "Retry in a second; if it lasts, look for slow answers of Grafana, or raise the bound.",
             ));
         }
-        let length =
-            parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        match (self.uploads.max_body, length) {
-            (Some(most), Some(length)) if length > most => Some(body_too_large(most)),
-            _ => None,
-        }
+        let most = self.uploads.max_body?;
+        let length = parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+        (length > most).then(|| body_too_large(most))
     }
 
     async fn forward(
@@ -116,7 +115,7 @@ impl Proxy {
         };
         let sent = Instant::now();
         let head = std::mem::take(&mut course.judged.outward);
-        match self.upstream.send(Outward { method, head, body }, &peer.progress).await {
+        match self.upstream.send(Outward { method, head, body }, sent, &peer.progress).await {
             Ok((head, body)) => {
                 course.upstream = Some(sent.elapsed());
                 self.relay(head, body, course, client_upgrade).await
@@ -133,7 +132,7 @@ impl Proxy {
         &self,
         head: Head,
         body: Incoming,
-        course: &Course,
+        course: &mut Course,
         client_upgrade: Option<OnUpgrade>,
     ) -> Response<Body> {
         let status = head.status;
@@ -148,7 +147,7 @@ impl Proxy {
     }
 
     /// Passes on what may be a refusal, with its reason where it is one.
-    async fn explain_answer(&self, head: Head, body: Incoming, look: Look, course: &Course) -> Response<Body> {
+    async fn explain_answer(&self, head: Head, body: Incoming, look: Look, course: &mut Course) -> Response<Body> {
         let status = head.status;
         let (seen, body) = match look {
             Look::AtBody => peek::peek(body, &head.headers).await,
@@ -165,7 +164,13 @@ impl Proxy {
     }
 
     /// Grafana agreed to another protocol.
-    fn switch(&self, head: Head, body: Incoming, course: &Course, client_upgrade: Option<OnUpgrade>) -> Response<Body> {
+    fn switch(
+        &self,
+        head: Head,
+        body: Incoming,
+        course: &mut Course,
+        client_upgrade: Option<OnUpgrade>,
+    ) -> Response<Body> {
         let (Some(client), Some((grafana, first))) =
             (client_upgrade.filter(|_| course.judged.wants_upgrade), body.into_stream())
         else {
@@ -253,14 +258,15 @@ impl Proxy {
     }
 
     /// Refuses with an answer of ours, and records it.
-    fn refuse(&self, course: &Course, answer: Answer) -> Response<Body> {
+    fn refuse(&self, course: &mut Course, answer: Answer) -> Response<Body> {
         let detail = answer.inside.clone().unwrap_or_else(|| answer.detail.clone());
         let verdict = Verdict { reason: answer.reason, detail, hint: answer.hint.clone(), permission: None };
         self.record(course, answer.status, verdict, answer.retry_after);
         answer.into_response(&course.judged.id, course.judged.facts.trace_id())
     }
 
-    fn record(&self, course: &Course, status: StatusCode, verdict: Verdict, retry_after: Option<u64>) {
+    fn record(&self, course: &mut Course, status: StatusCode, verdict: Verdict, retry_after: Option<u64>) {
+        course.refused = true;
         let judged = &course.judged;
         let verdict = self.recall(judged, status, verdict);
         let limit = judged.limit.filter(|limit| !limit.admitted);
@@ -286,7 +292,7 @@ impl Proxy {
 
     /// Puts our own headers on, counts, and ties the answer's end to what it holds.
     fn finish(&self, mut response: Response<Body>, course: Course) -> Response<ExchangeBody> {
-        let Course { judged, began, upstream, ending } = course;
+        let Course { judged, began, upstream, refused, ending } = course;
         let headers = response.headers_mut();
         headers.insert(name::REQUEST_ID, judged.id.clone());
         if let Some(limit) = &judged.limit {
@@ -305,7 +311,6 @@ impl Proxy {
         };
         self.recorder.served(&served);
         // A refused request has its line already, and its place in the memory.
-        let refused = response.headers().contains_key(name::REASON);
         if !refused {
             self.remember(&judged, served.status, began);
         }

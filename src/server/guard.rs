@@ -7,11 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::domain::framing::{Bounds, Event, Fault, Scanner};
 use crate::domain::reason::Reason;
 use crate::progress::{Progress, Wait};
+
+/// An answer of so many bytes is sent in one piece: copying it costs less than the kernel's reading of a list.
+const SMALL: usize = 2048;
 
 /// Where the stream is left for a last word, when hyper is done with a connection whose bytes were at fault.
 pub(super) type LeftOver<S> = Arc<Mutex<Option<S>>>;
@@ -180,7 +184,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             guard.swallow(slices.first().map_or(&[], |bytes| bytes));
             return Poll::Ready(Ok(slices.iter().map(|bytes| bytes.len()).sum()));
         }
-        Pin::new(guard.stream()?).poll_write_vectored(cx, slices)
+        let stream = Pin::new(guard.stream()?);
+        if slices.len() > 1 && slices.iter().map(|bytes| bytes.len()).sum::<usize>() <= SMALL {
+            let mut whole = SmallVec::<[u8; SMALL]>::new();
+            slices.iter().for_each(|bytes| whole.extend_from_slice(bytes));
+            return stream.poll_write(cx, &whole);
+        }
+        stream.poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,7 +1,5 @@
 //! The head of an answer: strictly what RFC 9112 allows, so that nobody behind us reads its end elsewhere.
 
-use std::mem::MaybeUninit;
-
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use memchr::memchr;
@@ -15,6 +13,9 @@ pub const MAX_LINES: usize = 100;
 
 /// Fields that we add to an answer on its way back: room for them is made at once.
 const ADDED: usize = 6;
+
+/// What every head begins with.
+const START: &[u8] = b"HTTP/1.";
 
 /// The head of an answer.
 #[derive(Debug)]
@@ -52,52 +53,61 @@ pub struct Malformed(pub &'static str);
 /// Takes a complete head from the beginning of `buffer`, or nothing where its end has not come. `to_head` says that the
 /// request was a HEAD, whose answer has no body whatever it says.
 pub fn take(buffer: &mut BytesMut, to_head: bool) -> Result<Option<Head>, Malformed> {
-    let Some(end) = end_of_head(buffer)? else { return Ok(None) };
-    parse(buffer.split_to(end).freeze(), to_head).map(Some)
+    let Some(lines) = Lines::find(buffer)? else { return Ok(None) };
+    parse(&buffer.split_to(lines.end).freeze(), &lines, to_head).map(Some)
 }
 
-/// Where the head ends. What cannot become a head is told from its first bytes.
-fn end_of_head(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
-    const START: &[u8] = b"HTTP/1.";
-    if bytes.iter().zip(START).any(|(byte, wanted)| byte != wanted) {
-        return Err(Malformed("it does not begin with HTTP/1"));
-    }
-    let mut line = 0;
-    while let Some(length) = bytes.get(line..).and_then(|rest| memchr(b'\n', rest)) {
-        let end = line + length;
-        match bytes.get(line..end) {
-            Some(b"\r") => return Ok(Some(end + 1)),
-            Some([.., b'\r']) => line = end + 1,
-            _ => return Err(Malformed("a line of its head ends in a bare LF")),
+/// Where the lines of a complete head end, each before its CRLF.
+struct Lines {
+    ends: SmallVec<[usize; 32]>,
+    /// Where the head ends, its blank line included.
+    end: usize,
+}
+
+impl Lines {
+    /// Looks for the end of the head. What cannot become a head is told from its first bytes.
+    fn find(bytes: &[u8]) -> Result<Option<Self>, Malformed> {
+        if bytes.iter().zip(START).any(|(byte, wanted)| byte != wanted) {
+            return Err(Malformed("it does not begin with HTTP/1"));
         }
+        let (mut ends, mut line) = (SmallVec::new(), 0);
+        while let Some(length) = bytes.get(line..).and_then(|rest| memchr(b'\n', rest)) {
+            let end = line + length;
+            if end > MAX_HEAD {
+                break;
+            }
+            match bytes.get(line..end) {
+                Some(b"\r") => return Ok(Some(Self { ends, end: end + 1 })),
+                Some([.., b'\r']) if ends.len() > MAX_LINES => {
+                    return Err(Malformed("its head has more than 100 lines"));
+                }
+                Some([.., b'\r']) => ends.push(end - 1),
+                _ => return Err(Malformed("a line of its head ends in a bare LF")),
+            }
+            line = end + 1;
+        }
+        if bytes.len() > MAX_HEAD { Err(Malformed("its head is longer than 64 KiB")) } else { Ok(None) }
     }
-    if bytes.len() > MAX_HEAD { Err(Malformed("its head is longer than 64 KiB")) } else { Ok(None) }
 }
 
-fn parse(bytes: Bytes, to_head: bool) -> Result<Head, Malformed> {
-    if bytes.len() > MAX_HEAD {
-        return Err(Malformed("its head is longer than 64 KiB"));
-    }
-    let mut lines = [const { MaybeUninit::uninit() }; MAX_LINES];
-    let mut response = httparse::Response::new(&mut []);
-    let parser = httparse::ParserConfig::default();
-    match parser.parse_response_with_uninit_headers(&mut response, &bytes, &mut lines) {
-        Ok(httparse::Status::Complete(end)) if end == bytes.len() => {}
-        Ok(_) => return Err(Malformed("its head ends in the middle")),
-        Err(httparse::Error::TooManyHeaders) => return Err(Malformed("its head has more than 100 lines")),
-        Err(httparse::Error::HeaderName) => return Err(Malformed("a field of its head has no valid name")),
-        Err(httparse::Error::HeaderValue) => return Err(Malformed("a field of its head has no valid value")),
-        Err(_) => return Err(Malformed("its status line is no status line")),
-    }
-    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed("it has no status"))?;
-    let version = if response.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
-    let mut headers = HeaderMap::with_capacity(response.headers.len() + ADDED);
+fn parse(bytes: &Bytes, lines: &Lines, to_head: bool) -> Result<Head, Malformed> {
+    let mut ends = lines.ends.iter().copied();
+    let mut before = ends.next().unwrap_or_default();
+    let (version, status) = status_line(bytes.get(..before).unwrap_or_default())?;
+    let mut headers = HeaderMap::with_capacity(ends.len() + ADDED);
     let mut found = Found { keep_alive: version == Version::HTTP_11, ..Found::default() };
-    for line in response.headers.iter() {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Malformed("a name is no name"))?;
-        found.look(&name, line.value)?;
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(line.value));
-        headers.append(name, value.map_err(|_| Malformed("a value is no value"))?);
+    for end in ends {
+        let start = before + 2;
+        let line = bytes.get(start..end).unwrap_or_default();
+        let colon = line.iter().position(|byte| *byte == b':').ok_or(Malformed("a line of its head has no colon"))?;
+        let (name, value) = line.split_at(colon);
+        // Refuses what is no token: also a blank before the colon, and the blank that begins a folded line.
+        let name = HeaderName::from_bytes(name).map_err(|_| Malformed("a field of its head has no valid name"))?;
+        let value = trim(value.get(1..).unwrap_or_default());
+        found.look(&name, value)?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(value));
+        headers.append(name, value.map_err(|_| Malformed("a field of its head has no valid value"))?);
+        before = end;
     }
     let framing = found.framing(status, version, to_head)?;
     // Whoever sends two framings, or a body where none may be, cannot be trusted with the place where it ends.
@@ -105,6 +115,30 @@ fn parse(bytes: Bytes, to_head: bool) -> Result<Head, Malformed> {
         || status == StatusCode::NO_CONTENT && (found.coded || found.length.is_some_and(|length| length > 0));
     let keep_alive = found.keep_alive && !doubtful && framing != Framing::UntilClose;
     Ok(Head { status, version, headers, framing, keep_alive })
+}
+
+/// `HTTP/1.1 200 OK`; the words may be missing, and the blank before them, too.
+fn status_line(line: &[u8]) -> Result<(Version, StatusCode), Malformed> {
+    let malformed = Malformed("its status line is no status line");
+    let (version, rest) = match line.strip_prefix(START) {
+        Some([b'1', b' ', rest @ ..]) => (Version::HTTP_11, rest),
+        Some([b'0', b' ', rest @ ..]) => (Version::HTTP_10, rest),
+        _ => return Err(malformed),
+    };
+    let (code, words) = rest.split_at_checked(3).ok_or(malformed)?;
+    let is_text = |byte: &u8| *byte == b'\t' || *byte >= b' ' && *byte != 0x7f;
+    if !matches!(words, [] | [b' ', ..]) || !words.iter().all(is_text) {
+        return Err(malformed);
+    }
+    Ok((version, StatusCode::from_bytes(code).map_err(|_| malformed)?))
+}
+
+/// A value without the blanks around it (RFC 9110 §5.5).
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// What the fields say about the message itself.

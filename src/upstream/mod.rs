@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, Uri};
+use tokio::time::Instant;
 
 use self::answer::{Head, Malformed};
 pub use self::connect::Address;
@@ -108,17 +109,23 @@ impl Upstream {
         self.pool.reap();
     }
 
-    /// Sends a request and waits for the head of the answer. Its body gives the connection back when it has been read.
+    /// Sends a request, at `sent`, and waits for the head of the answer. Its body gives the connection back when it has been read.
     ///
     /// A pooled connection that turns out to be closed is replaced: by another, where no byte of the request was
     /// written; once, by a fresh one, where the request is idempotent and has no body. Nothing else may reach Grafana
     /// twice (RFC 9110 §9.2.2).
-    pub async fn send(&self, request: Outward, progress: &Progress) -> Result<(Head, Incoming), Failure> {
+    pub async fn send(
+        &self,
+        request: Outward,
+        sent: Instant,
+        progress: &Progress,
+    ) -> Result<(Head, Incoming), Failure> {
         let repeatable = is_repeatable(&request);
         let to_head = request.method == Method::HEAD;
         let mut outgoing = Some(Outgoing::new(request.head, request.body));
+        let mut sent = Some(sent);
         while let Some(mut lease) = self.pool.take() {
-            match self.attempt(&mut lease, &mut outgoing, to_head, progress).await {
+            match self.attempt(&mut lease, &mut outgoing, to_head, sent.take(), progress).await {
                 Attempt::Answered(head) => return Ok(answered(head, lease, outgoing)),
                 Attempt::Failed(failure) => return Err(failure),
                 Attempt::Lost => {}
@@ -136,7 +143,7 @@ impl Upstream {
         // Connecting is rare, and its state would make that of every request larger.
         let connecting = Box::pin(self.pool.connect(&self.address, self.settings.connect_timeout));
         let mut lease = connecting.await?;
-        match self.attempt(&mut lease, &mut outgoing, to_head, progress).await {
+        match self.attempt(&mut lease, &mut outgoing, to_head, None, progress).await {
             Attempt::Answered(head) => Ok(answered(head, lease, outgoing)),
             Attempt::Failed(failure) => Err(failure),
             Attempt::Lost => Err(Failure::Reset),
@@ -150,10 +157,11 @@ impl Upstream {
         lease: &mut Lease,
         outgoing: &mut Option<Outgoing>,
         to_head: bool,
+        sent: Option<Instant>,
         progress: &Progress,
     ) -> Attempt {
         let limit = self.settings.response_timeout;
-        progress.allow(Wait::Answer, limit);
+        progress.allow_from(Wait::Answer, sent.unwrap_or_else(Instant::now), limit);
         let mut exchange = Exchange { lease, outgoing, to_head, interim: 0, written: false };
         let attempt = poll_fn(|cx| {
             if let Poll::Ready(attempt) = exchange.poll(cx) {
