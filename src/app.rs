@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::Telemetry;
+use crate::admin::{ConfigRow, Console, Telemetry};
 use crate::body::UploadBounds;
 use crate::config::Config;
 use crate::domain::decide::Policy;
@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::proxy::{Proxy, Shared};
 use crate::server::{self, Bound};
 use crate::telemetry::otlp::Spans;
+use crate::telemetry::ring::Ring;
 use crate::telemetry::{Log, Metrics, Recorder, Sources};
 use crate::upstream::{Gauges, REAP_EVERY, Upstream};
 
@@ -56,6 +57,8 @@ pub struct App {
     pub listening: Vec<SocketAddr>,
     /// The telemetry listener's socket and address.
     pub telemetry: Option<(std::net::TcpListener, SocketAddr)>,
+    /// The console's socket and address.
+    pub admin: Option<(std::net::TcpListener, SocketAddr)>,
     shared: Shared,
     stop: CancellationToken,
     workers: Vec<JoinHandle<()>>,
@@ -68,14 +71,16 @@ impl App {
     pub fn start(config: &Config, log: Log) -> Result<Self, StartError> {
         let (limits, gauges) = (Arc::new(Limits::new(&config.limits)), Arc::<Gauges>::default());
         let spans = config.spans.clone().map(Spans::start).transpose()?;
-        let recorder = recorder(log, &limits, &gauges).with_spans(spans.clone());
+        let ring = config.admin.console.map(|_| Ring::start()).transpose()?;
+        let recorder = recorder(log, &limits, &gauges).with_spans(spans.clone()).with_ring(ring);
         let count =
             config.server.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut bound: Vec<Bound> = Vec::new();
         for address in &config.server.listen {
             bound.push(server::bind(*address, count).map_err(|error| cannot_listen(*address, &error))?);
         }
-        let telemetry = config.admin.telemetry.map(bind_telemetry).transpose()?;
+        let telemetry = config.admin.telemetry.map(bind).transpose()?;
+        let admin = config.admin.console.map(bind).transpose()?;
         let listening = bound.iter().map(|bound| bound.address).collect();
         let shared = Shared {
             policy: Arc::new(policy(config)?),
@@ -88,6 +93,7 @@ impl App {
         let mut app = Self {
             listening,
             telemetry,
+            admin,
             shared,
             stop: CancellationToken::new(),
             workers: Vec::new(),
@@ -140,6 +146,11 @@ impl App {
     /// What the telemetry listener tells.
     pub fn health(&self) -> Telemetry {
         Telemetry { draining: Arc::clone(&self.shared.draining), recorder: self.shared.recorder.clone() }
+    }
+
+    /// What the console shows, with the rows of the configuration. `None` where it is switched off.
+    pub fn console(&self, config: Vec<ConfigRow>, upstream: &str) -> Option<Console> {
+        Console::new(self.shared.recorder.clone(), Arc::clone(&self.shared.limits), config, upstream)
     }
 
     /// Drains: readiness falls, after `shutdown.delay` accepting ends, running answers get `shutdown.grace` to finish.
@@ -250,11 +261,11 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> StartError {
     StartError {
         what: format!("cannot listen on {address}"),
         cause: error.to_string(),
-        cure: "stop what holds the port, or choose another with --listen or --telemetry",
+        cure: "stop what holds the port, or choose another with --listen, --telemetry or --admin",
     }
 }
 
-fn bind_telemetry(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
+fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
     let bound = || -> std::io::Result<_> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;

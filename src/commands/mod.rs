@@ -19,10 +19,10 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::config::arguments;
 use crate::config::effective::{self, Effective};
 use crate::config::masking::mask;
 use crate::config::origin::Origin;
-use crate::config::{Config, arguments};
 
 /// The program's name.
 pub const NAME: &str = "grafana-token-proxy";
@@ -110,7 +110,7 @@ pub fn execute(
 
 fn serve(matches: &ArgMatches, variables: impl IntoIterator<Item = (OsString, OsString)>) -> ExitCode {
     match accept(effective::load(matches, variables)) {
-        Ok(effective) => run::run(effective.config),
+        Ok(effective) => run::run(&effective),
         Err(code) => code,
     }
 }
@@ -126,16 +126,16 @@ fn accept(effective: Effective) -> Result<Effective, ExitCode> {
 }
 
 /// The demo has no business with other machines, unless somebody asks for it.
-fn demo_config(effective: Effective) -> Config {
+fn demo_config(mut effective: Effective) -> Effective {
     let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
-    let mut config = effective.config;
+    let config = &mut effective.config;
     if effective.origins.of("listen") == Origin::Default {
         config.server.listen.iter_mut().for_each(|address| address.set_ip(loopback));
     }
     if effective.origins.of("telemetry") == Origin::Default {
         config.admin.telemetry.iter_mut().for_each(|address| address.set_ip(loopback));
     }
-    config
+    effective
 }
 
 /// Help and version go to standard output; wrong usage to standard error, without the token that somebody has typed.

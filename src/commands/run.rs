@@ -1,6 +1,7 @@
 //! `run`: serves until told to stop.
 
 use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use tokio::net::TcpListener;
@@ -10,16 +11,17 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::output::complain;
 use crate::app::{App, StartError};
-use crate::config::Config;
+use crate::config::effective::Effective;
 use crate::config::environment::forbids_colour;
+use crate::config::{Config, print, values};
 use crate::telemetry::{Events, Log, LogGuard};
 
 /// Serves until told to stop.
-pub fn run(config: Config) -> ExitCode {
+pub fn run(effective: &Effective) -> ExitCode {
     let out = io::stdout();
     let terminal = out.is_terminal();
-    let started = start_log(&config, Box::new(out), terminal);
-    let outcome = started.and_then(|(log, guard)| serve(&config, log).map(|code| (code, guard)));
+    let started = start_log(&effective.config, Box::new(out), terminal);
+    let outcome = started.and_then(|(log, guard)| serve(effective, log).map(|code| (code, guard)));
     match outcome {
         Ok((code, guard)) => {
             drop(guard);
@@ -30,6 +32,18 @@ pub fn run(config: Config) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Serves what operators look at, and says where the console is.
+pub(super) fn serve_operators(app: &mut App, effective: &Effective) -> io::Result<()> {
+    if let Some((listener, _)) = app.telemetry.take() {
+        tokio::spawn(app.health().serve(TcpListener::from_std(listener)?));
+    }
+    let url = values::url::print(&effective.config.upstream.url);
+    if let (Some((listener, _)), Some(console)) = (app.admin.take(), app.console(print::rows(effective), &url)) {
+        tokio::spawn(console.serve(TcpListener::from_std(listener)?));
+    }
+    Ok(())
 }
 
 /// Starts the log on `out`, and sends the program's own events there.
@@ -49,28 +63,30 @@ pub(super) fn start_log(
     Ok((log, guard))
 }
 
-fn serve(config: &Config, log: Log) -> Result<ExitCode, StartError> {
+fn serve(effective: &Effective, log: Log) -> Result<ExitCode, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let (terminate, interrupt) = {
         let _inside = runtime.enter();
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
     };
+    let config = &effective.config;
     let mut app = App::start(config, log)?;
-    let telemetry = app.telemetry.take();
     let addresses: Vec<String> = app.listening.iter().map(ToString::to_string).collect();
-    let told = telemetry.as_ref().map_or_else(|| "off".to_owned(), |(_, address)| address.to_string());
+    let place = |listener: &Option<(_, SocketAddr)>| match listener {
+        Some((_, address)) => address.to_string(),
+        None => "off".to_owned(),
+    };
     let upstream = config.upstream.url.to_string();
     tracing::info!(
         event = "listening",
         data = addresses.join(","),
-        telemetry = told,
+        telemetry = place(&app.telemetry),
+        admin = place(&app.admin),
         upstream,
         version = env!("CARGO_PKG_VERSION")
     );
     let code = runtime.block_on(async move {
-        if let Some((listener, _)) = telemetry {
-            tokio::spawn(app.health().serve(TcpListener::from_std(listener)?));
-        }
+        serve_operators(&mut app, effective)?;
         Ok(until_told(app, terminate, interrupt).await)
     });
     // Told twice, nothing is waited for: not the workers either.

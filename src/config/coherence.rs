@@ -29,14 +29,28 @@ fn listeners(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
             mistakes.push(Mistake::error(origins.of("listen"), "listen", Some(address.to_string()), flaw));
         }
     }
-    let Some(telemetry) = config.admin.telemetry else { return };
-    if let Some(address) = listen.iter().find(|address| overlap(**address, telemetry)) {
+    let own =
+        [("telemetry", config.admin.telemetry, "0.0.0.0:9091"), ("admin", config.admin.console, "127.0.0.1:9092")];
+    for (index, (key, address, example)) in own.iter().enumerate() {
+        let Some(address) = *address else { continue };
+        let data = listen.iter().map(|other| ("listen", *other));
+        let before = own.iter().take(index).filter_map(|(key, other, _)| Some((*key, (*other)?)));
+        if let Some((other_key, other)) = data.chain(before).find(|(_, other)| overlap(*other, address)) {
+            let whose = if other_key == "listen" { "the data listener, listen" } else { other_key };
+            let flaw = Flaw::new(
+                format!("takes the port of {whose}: {other}"),
+                format!("give {key} a port of its own, as {example}, or switch it off"),
+            );
+            let origin = stronger(origins.of(key), origins.of(other_key));
+            mistakes.push(Mistake::error(origin, *key, Some(address.to_string()), flaw));
+        }
+    }
+    if config.admin.console.is_some_and(|console| !console.ip().is_loopback()) {
         let flaw = Flaw::new(
-            format!("takes the port of the data listener, listen: {address}"),
-            "give telemetry a port of its own, as 0.0.0.0:9091, or switch it off",
+            "is open to more than this machine or pod, and asks nobody for a password",
+            "use 127.0.0.1:9092 and `kubectl port-forward`, or let a network policy guard the port",
         );
-        let origin = stronger(origins.of("telemetry"), origins.of("listen"));
-        mistakes.push(Mistake::error(origin, "telemetry", Some(telemetry.to_string()), flaw));
+        mistakes.push(Mistake::warning(origins.of("admin"), "admin", flaw));
     }
 }
 
@@ -66,7 +80,9 @@ fn loops(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
             && (listener.ip() == address || (here && (listener.ip().is_unspecified() || listener.ip().is_loopback())))
     };
     let listeners = config.server.listen.iter().map(|listener| ("listen", listener));
-    let mut listeners = listeners.chain(config.admin.telemetry.iter().map(|listener| ("telemetry", listener)));
+    let mut listeners = listeners
+        .chain(config.admin.telemetry.iter().map(|listener| ("telemetry", listener)))
+        .chain(config.admin.console.iter().map(|listener| ("admin", listener)));
     if let Some((name, listener)) = listeners.find(|(_, listener)| reaches(listener)) {
         let flaw = Flaw::new(
             format!("is this proxy itself ({name}: {listener}): requests would go round for ever"),

@@ -23,7 +23,6 @@ const fn promised(path: &'static str, defaults: &'static [&'static str]) -> Late
 
 /// All of them. Whoever builds one takes its line out.
 pub const LATER: &[LaterKey] = &[
-    promised("admin", &["127.0.0.1:9092"]),
     later("upstream.ca_file", &[]),
     later("upstream.client_cert_file", &[]),
     later("upstream.client_key_file", &[]),

@@ -72,7 +72,7 @@ impl Config {
                 shutdown_delay: Duration::ZERO,
                 shutdown_grace: Duration::ZERO,
             },
-            admin: admin::Settings { telemetry: None },
+            admin: admin::Settings { telemetry: None, console: None },
             upstream: upstream::Settings {
                 url: http::Uri::default(),
                 connect_timeout: Duration::ZERO,

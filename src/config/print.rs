@@ -3,6 +3,7 @@
 use super::effective::{Effective, Shown, show};
 use super::keys;
 use super::masking::mask_tokens;
+use crate::admin::ConfigRow;
 
 /// Prints every key; with `origin`, who set it, as a comment. Secrets never.
 pub fn print(effective: &Effective, origin: bool) -> String {
@@ -39,6 +40,19 @@ pub fn print(effective: &Effective, origin: bool) -> String {
         text.push_str("# The key of fingerprints is set by env GTP_FINGERPRINT_KEY, and not shown.\n");
     }
     text
+}
+
+/// Every key with its value and who set it, for the page.
+pub fn rows(effective: &Effective) -> Vec<ConfigRow> {
+    let row = |key: &'static keys::Key| ConfigRow {
+        key: key.path,
+        value: match show(key, &effective.config) {
+            Shown::One(text) => mask_tokens(&text).into_owned(),
+            Shown::Many(items) => items.iter().map(|item| mask_tokens(item)).collect::<Vec<_>>().join(", "),
+        },
+        origin: effective.origins.of(key.path).to_string(),
+    };
+    keys::all().map(row).collect()
 }
 
 /// A scalar in plain style where YAML cannot mistake it, else in double quotes, whose escapes are JSON's.

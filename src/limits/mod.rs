@@ -129,6 +129,16 @@ impl<C: Clock + Clone> Limits<C> {
         self.limiter(policy).check(key)
     }
 
+    /// Whole requests left in a bucket now, of how many. Takes none.
+    pub fn left(&self, policy: Policy, key: BucketKey) -> (u32, u32) {
+        let limiter = self.limiter(policy);
+        let now = limiter.limiter.clock().now().as_nanos();
+        // A change that fails leaves the bucket as it is.
+        let time = self.store.update(key, Err::<((), u64), _>).err().flatten().unwrap_or_default();
+        let (left, _) = limiter.rate.left(Duration::from_nanos(time.saturating_sub(now)));
+        (left, limiter.rate.burst.get())
+    }
+
     /// `RateLimit-Policy` of a limit.
     pub const fn policy_header(&self, policy: Policy) -> &HeaderValue {
         &self.limiter(policy).header

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::record::Refusal;
@@ -39,7 +40,7 @@ impl Key {
 /// A refusal to be written, and how many were left out before it.
 #[derive(Debug)]
 pub(super) struct Folded {
-    pub(super) refusal: Refusal,
+    pub(super) refusal: Arc<Refusal>,
     pub(super) suppressed: u64,
 }
 
@@ -47,18 +48,18 @@ pub(super) struct Folded {
 #[derive(Debug, Default)]
 struct Window {
     /// The last that came.
-    held: Option<Box<Refusal>>,
+    held: Option<Arc<Refusal>>,
     /// Those before it.
     dropped: u64,
 }
 
 impl Window {
-    fn hold(&mut self, refusal: Refusal) {
-        self.dropped += u64::from(self.held.replace(Box::new(refusal)).is_some());
+    fn hold(&mut self, refusal: Arc<Refusal>) {
+        self.dropped += u64::from(self.held.replace(refusal).is_some());
     }
 
     fn close(self) -> Option<Folded> {
-        self.held.map(|refusal| Folded { refusal: *refusal, suppressed: self.dropped })
+        self.held.map(|refusal| Folded { refusal, suppressed: self.dropped })
     }
 }
 
@@ -71,7 +72,7 @@ pub(super) struct Folding {
 
 impl Folding {
     /// Takes a refusal in, and gives out what is to be written now.
-    pub(super) fn take(&mut self, refusal: Refusal, now: Instant, write: &mut impl FnMut(Folded)) {
+    pub(super) fn take(&mut self, refusal: Arc<Refusal>, now: Instant, write: &mut impl FnMut(Folded)) {
         self.expire(now, write);
         let key = Key::of(&refusal);
         if let Some(window) = self.windows.get_mut(&key) {
@@ -135,7 +136,7 @@ mod tests {
         let mut lines = Vec::new();
         let mut write = |folded: Folded| lines.push(folded.suppressed);
         for refusal in refusals {
-            folding.take(refusal, now, &mut write);
+            folding.take(Arc::new(refusal), now, &mut write);
         }
         folding.expire(now, &mut write);
         lines
@@ -210,7 +211,7 @@ mod tests {
             let count = arrivals.len() as u64;
             for (gap, client) in arrivals {
                 now += Duration::from_millis(gap);
-                folding.take(refusal(Reason::TokenExpired, client), now, &mut |folded: Folded| {
+                folding.take(Arc::new(refusal(Reason::TokenExpired, client)), now, &mut |folded: Folded| {
                     told += 1 + folded.suppressed;
                     lines.entry(folded.refusal.client).or_default().push(now);
                 });

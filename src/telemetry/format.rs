@@ -135,6 +135,12 @@ impl Line {
 }
 
 /// RFC 3339 with milliseconds, in UTC.
+pub fn timestamp(at: SystemTime) -> String {
+    let mut text = String::with_capacity(24);
+    put_timestamp(&mut text, at);
+    text
+}
+
 fn put_timestamp(out: &mut String, at: SystemTime) {
     let at = OffsetDateTime::from(at);
     let _ = write!(

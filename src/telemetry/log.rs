@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 enum Message {
-    Refusal(Box<Refusal>),
+    Refusal(Arc<Refusal>),
     Line(String),
     End(SyncSender<()>),
 }
@@ -108,9 +108,9 @@ impl Log {
         }
     }
 
-    pub(super) fn refused(&self, refusal: Refusal) {
+    pub(super) fn refused(&self, refusal: Arc<Refusal>) {
         if self.settings.requests != RequestLines::None && self.wants(refusal.reason.level().into()) {
-            self.send(Message::Refusal(Box::new(refusal)));
+            self.send(Message::Refusal(refusal));
         }
     }
 
@@ -141,7 +141,7 @@ impl Writer {
             self.folding.expire(now, &mut write);
             let wait = self.folding.next_end().map_or(IDLE, |end| end.saturating_duration_since(now));
             match receiver.recv_timeout(wait) {
-                Ok(Message::Refusal(refusal)) => self.folding.take(*refusal, Instant::now(), &mut write),
+                Ok(Message::Refusal(refusal)) => self.folding.take(refusal, Instant::now(), &mut write),
                 Ok(Message::Line(line)) => self.pen.line(&line),
                 Ok(Message::End(done)) => {
                     self.folding.finish(&mut write);
@@ -224,8 +224,8 @@ mod tests {
         (log, guard, lines)
     }
 
-    fn refusal() -> Refusal {
-        Refusal::unread(Reason::HeadMalformed, 400, "A detail.".into(), "A hint.".into())
+    fn refusal() -> Arc<Refusal> {
+        Arc::new(Refusal::unread(Reason::HeadMalformed, 400, "A detail.".into(), "A hint.".into()))
     }
 
     #[test]

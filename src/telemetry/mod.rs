@@ -10,6 +10,7 @@ pub mod otlp;
 mod process;
 mod record;
 mod redact;
+pub mod ring;
 mod scrape;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 pub use self::events::Events;
+pub use self::format::timestamp;
 pub use self::log::{Log, LogGuard};
 pub use self::memory::Memory;
 pub use self::metrics::{Gauge, Metrics, Sources};
@@ -104,18 +106,24 @@ pub struct Recorder {
     metrics: Arc<Metrics>,
     memory: Arc<Memory>,
     spans: Option<otlp::Spans>,
+    ring: Option<ring::Ring>,
     log: Log,
 }
 
 impl Recorder {
     /// Joins the two, with an empty memory.
     pub fn new(metrics: Metrics, log: Log) -> Self {
-        Self { metrics: Arc::new(metrics), memory: Arc::default(), spans: None, log }
+        Self { metrics: Arc::new(metrics), memory: Arc::default(), spans: None, ring: None, log }
     }
 
     /// Tells refusals to a collector, too.
     pub fn with_spans(self, spans: Option<otlp::Spans>) -> Self {
         Self { spans, ..self }
+    }
+
+    /// Keeps the last refusals, too.
+    pub fn with_ring(self, ring: Option<ring::Ring>) -> Self {
+        Self { ring, ..self }
     }
 
     /// The counters.
@@ -128,6 +136,11 @@ impl Recorder {
         &self.memory
     }
 
+    /// The last refusals, where they are kept.
+    pub const fn ring(&self) -> Option<&ring::Ring> {
+        self.ring.as_ref()
+    }
+
     /// Whether served requests get a line, too.
     pub const fn writes_served(&self) -> bool {
         self.log.writes_served()
@@ -136,6 +149,10 @@ impl Recorder {
     /// A request was refused.
     pub fn refused(&self, refusal: Refusal) {
         self.metrics.refused(&refusal);
+        let refusal = Arc::new(refusal);
+        if let Some(ring) = &self.ring {
+            ring.offer(&refusal);
+        }
         if let Some(spans) = &self.spans {
             spans.offer(&refusal);
         }

@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode};
 use super::Level;
 use super::format::{Field, Line};
 use super::redact::redact;
+use super::ring::Told;
 use crate::domain::credential::AuthForm;
 use crate::domain::head::RequestFacts;
 use crate::domain::reason::Reason;
@@ -20,6 +21,9 @@ const MOST: usize = 512;
 
 /// Paths may be longer, and are what a reader looks for.
 const MOST_PATH: usize = 2048;
+
+/// What we and Grafana say may be longer than what a stranger sends.
+const MOST_SAID: usize = 1536;
 
 /// Everything that is known about one refused request. Holds no secret.
 #[derive(Clone, Debug)]
@@ -89,6 +93,23 @@ impl Refusal {
         // A session is a credential, too.
         let carried = self.fingerprint.is_some() || self.facts.session_cookie;
         if carried || self.facts.auth.received != AuthForm::None { "other" } else { "none" }
+    }
+
+    /// The record for those who look later, with its number.
+    pub(super) fn told(&self, sequence: u64) -> Told {
+        let line = self.line(0).write(super::LogFormat::Json, false);
+        let rest = line.trim_end().strip_prefix('{').unwrap_or_default();
+        let path = if self.facts.unread { String::new() } else { cut(self.facts.uri.path().as_bytes(), MOST_PATH) };
+        Told {
+            sequence,
+            at: self.at,
+            status: self.status,
+            reason: self.reason,
+            token_name: self.token_name.clone(),
+            fingerprint: self.fingerprint,
+            path: path.into(),
+            json: format!("{{\"seq\":{sequence},{rest}").into(),
+        }
     }
 
     /// The line, with the number of equal ones that were left out before it.
@@ -178,6 +199,10 @@ fn put_decisions(line: &mut Line, facts: &RequestFacts, fingerprint: Option<Fing
 
 /// What a stranger sent, fit to be told: no secret, at most `most` bytes, bytes that are no UTF-8 as `\xff`.
 fn shown(bytes: &[u8], most: usize) -> Field {
+    Field::Text(cut(bytes, most))
+}
+
+fn cut(bytes: &[u8], most: usize) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -191,12 +216,12 @@ fn shown(bytes: &[u8], most: usize) -> Field {
         text.truncate(text.floor_char_boundary(most));
         text.push('…');
     }
-    Field::Text(text)
+    text
 }
 
 /// What we or Grafana said, if anything was.
 fn text(text: &str) -> Option<Field> {
-    (!text.is_empty()).then(|| Field::Text(redact(text).into_owned()))
+    (!text.is_empty()).then(|| shown(text.as_bytes(), MOST_SAID))
 }
 
 /// Rounded up: a retry after so many milliseconds succeeds.

@@ -21,6 +21,7 @@ mod limits;
 mod memory;
 mod organisation;
 mod otlp;
+mod page;
 mod passes;
 mod repairs;
 mod secrets;

@@ -18,7 +18,6 @@ use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::journal::Journal;
@@ -28,9 +27,10 @@ use self::outcome::Route;
 use self::samples::Samples;
 use self::tour::Step;
 use super::output::{self, Paint};
-use super::run::{start_log, until_told};
+use super::run::{serve_operators, start_log, until_told};
 use crate::app::{App, StartError};
 use crate::config::Config;
+use crate::config::effective::Effective;
 use crate::domain::limit::Rate;
 use crate::telemetry::{Level, LogFormat, LogSettings, RequestLines};
 
@@ -46,9 +46,12 @@ const DEFAULT_UPSTREAM: &str = "http://127.0.0.1:3000/";
 /// Where telemetry is served unless somebody says otherwise: a proxy beside the demo may be there already.
 const DEFAULT_TELEMETRY: u16 = 9091;
 
+/// Where the console is unless somebody says otherwise.
+const DEFAULT_ADMIN: u16 = 9092;
+
 /// Shows the product at work; ends after the examples if `once`. Fails if one of them did not come out as it must.
-pub fn demo(config: Config, once: bool) -> ExitCode {
-    match show(config, once) {
+pub fn demo(effective: Effective, once: bool) -> ExitCode {
+    match show(effective, once) {
         Ok(code) => code,
         Err(error) => {
             output::complain(&error.to_string(), error.cure());
@@ -57,20 +60,20 @@ pub fn demo(config: Config, once: bool) -> ExitCode {
     }
 }
 
-fn show(config: Config, once: bool) -> Result<ExitCode, StartError> {
+fn show(mut effective: Effective, once: bool) -> Result<ExitCode, StartError> {
     let mut keyring = Keyring::default();
     let steps = tour::steps(&mut keyring)?;
     let tokens = if once { Vec::new() } else { tour::samples(&mut keyring)? };
-    let manner = manner(config.log.format);
+    let manner = manner(effective.config.log.format);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let standin = runtime.block_on(standin::start(keyring))?;
-    let (config, remarks) = settle(config, standin);
+    let remarks = settle(&mut effective.config, standin);
     let journal = Journal::new();
-    let (log, guard) = start_log(&config, Box::new(journal.clone()), false)?;
-    let app = App::start(&config, log)?;
-    let mut stage = Stage { config, app, journal, standin };
+    let (log, guard) = start_log(&effective.config, Box::new(journal.clone()), false)?;
+    let app = App::start(&effective.config, log)?;
+    let mut stage = Stage { effective, app, journal, standin };
     let code = runtime.block_on(async {
-        let telemetry = stage.serve_telemetry()?;
+        let places = stage.serve_operators()?;
         let route = stage.route()?;
         stage.introduce(&route, &remarks);
         let kept = tour_through(&route, &steps).await;
@@ -82,7 +85,7 @@ fn show(config: Config, once: bool) -> Result<ExitCode, StartError> {
         // Before the files: whatever ends the demo from here on takes them away.
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let samples = Samples::write(&std::env::temp_dir(), &tokens)?;
-        output::print(&samples.invitation(route.proxy, telemetry, route.burst.get()));
+        output::print(&samples.invitation(route.proxy, places, route.burst.get()));
         let narrator = Narrator::new(Box::new(io::stderr()), manner, Paint::of_stderr());
         let ended = stage.keep_serving(narrator, signals).await;
         Ok(if kept { ended } else { outcome })
@@ -95,7 +98,7 @@ fn show(config: Config, once: bool) -> Result<ExitCode, StartError> {
 
 /// Everything that runs.
 struct Stage {
-    config: Config,
+    effective: Effective,
     app: App,
     journal: Journal,
     standin: SocketAddr,
@@ -107,7 +110,7 @@ impl Stage {
         let Some(listening) = self.app.listening.first().copied() else {
             return Err(io::Error::other("nothing is listened on").into());
         };
-        let burst = self.config.limits.per_token.burst;
+        let burst = self.effective.config.limits.per_token.burst;
         Ok(Route { proxy: reachable(listening), standin: self.standin, journal: self.journal.clone(), burst })
     }
 
@@ -118,17 +121,18 @@ impl Stage {
              Each token may send {} requests at once, and then one each {} ms.\n",
             route.proxy,
             route.burst,
-            self.config.limits.per_token.period.as_millis()
+            self.effective.config.limits.per_token.period.as_millis()
         );
         remarks.iter().for_each(|remark| text.push_str(&format!("{remark}\n")));
         output::print(&text);
     }
 
     /// Serves what operators look at, and says where.
-    fn serve_telemetry(&mut self) -> Result<Option<SocketAddr>, StartError> {
-        let Some((listener, address)) = self.app.telemetry.take() else { return Ok(None) };
-        tokio::spawn(self.app.health().serve(TcpListener::from_std(listener)?));
-        Ok(Some(reachable(address)))
+    fn serve_operators(&mut self) -> Result<Places, StartError> {
+        let place = |listener: &Option<(_, SocketAddr)>| listener.as_ref().map(|(_, address)| reachable(*address));
+        let places = Places { telemetry: place(&self.app.telemetry), admin: place(&self.app.admin) };
+        serve_operators(&mut self.app, &self.effective)?;
+        Ok(places)
     }
 
     /// Serves until told to stop.
@@ -137,6 +141,13 @@ impl Stage {
         output::print("\nServing until Ctrl-C. What becomes of your requests is told here:\n\n");
         until_told(self.app, terminate, interrupt).await
     }
+}
+
+/// Where operators look.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    telemetry: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
 }
 
 /// Takes every step, shows what came of it, and says whether all of it is as it must be.
@@ -164,7 +175,7 @@ async fn tour_through(route: &Route, steps: &[Step]) -> bool {
 }
 
 /// Puts the stand-in behind the proxy, and makes the rest fit for a tour. Says what is not as somebody may expect.
-fn settle(mut config: Config, standin: SocketAddr) -> (Config, Vec<String>) {
+fn settle(config: &mut Config, standin: SocketAddr) -> Vec<String> {
     let mut remarks = Vec::new();
     if config.upstream.url != DEFAULT_UPSTREAM {
         remarks.push(format!("{} is not asked: the demo brings its own Grafana.", config.upstream.url));
@@ -177,13 +188,19 @@ fn settle(mut config: Config, standin: SocketAddr) -> (Config, Vec<String>) {
     }
     // Whoever tries something out wants to see all of it.
     config.log = LogSettings { format: LogFormat::Json, level: Level::Info, requests: RequestLines::All };
-    if let Some(address) = config.admin.telemetry.filter(|address| address.port() == DEFAULT_TELEMETRY)
-        && std::net::TcpListener::bind(address).is_err()
-    {
-        remarks.push(format!("There is no telemetry: {address} is taken. --telemetry chooses another place."));
-        config.admin.telemetry = None;
+    let own = [
+        (&mut config.admin.telemetry, DEFAULT_TELEMETRY, "telemetry"),
+        (&mut config.admin.console, DEFAULT_ADMIN, "admin"),
+    ];
+    for (listener, default, flag) in own {
+        if let Some(address) = listener.filter(|address| address.port() == default)
+            && std::net::TcpListener::bind(address).is_err()
+        {
+            remarks.push(format!("{address} is taken, so that listener is left out. --{flag} chooses another place."));
+            *listener = None;
+        }
     }
-    (config, remarks)
+    remarks
 }
 
 fn rate((period, burst): (Duration, u32)) -> Rate {

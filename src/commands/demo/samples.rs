@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::Places;
 use super::keyring::{Token, random_characters};
 
 /// A folder of token files. Removes it when it is dropped.
@@ -28,7 +29,7 @@ impl Samples {
     }
 
     /// What to type.
-    pub(super) fn invitation(&self, proxy: SocketAddr, telemetry: Option<SocketAddr>, burst: u32) -> String {
+    pub(super) fn invitation(&self, proxy: SocketAddr, places: Places, burst: u32) -> String {
         let folder = self.0.display();
         let burst = burst.saturating_add(3);
         let mut text = format!(
@@ -44,8 +45,11 @@ impl Samples {
              -H \"Authorization: Bearer $(cat $T/admin.token)\"; done; echo\n",
             self.names().join(", ")
         );
-        if let Some(telemetry) = telemetry {
+        if let Some(telemetry) = places.telemetry {
             text.push_str(&format!("  curl http://{telemetry}/metrics\n"));
+        }
+        if let Some(admin) = places.admin {
+            text.push_str(&format!("\nAll refusals, live: http://{admin}/\n"));
         }
         text
     }
@@ -82,7 +86,7 @@ mod tests {
         for (path, mode) in [(&folder, 0o700), (&file, 0o600)] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
         }
-        let text = samples.invitation(([127, 0, 0, 1], 3001).into(), None, 10);
+        let text = samples.invitation(([127, 0, 0, 1], 3001).into(), Places { telemetry: None, admin: None }, 10);
         assert!(
             text.contains("files: good.") && text.contains("http://127.0.0.1:3001") && !text.contains(token.expose())
         );

@@ -5,10 +5,28 @@ use crate::config::effective;
 use crate::telemetry::Log;
 
 /// What `demo` is given where the command line says this.
-fn config(flags: &[&str]) -> Config {
-    let base = ["grafana-token-proxy", "demo", "--listen", "127.0.0.1:0", "--telemetry", "off", "--workers", "2"];
+fn given(flags: &[&str]) -> Effective {
+    let base = [
+        "grafana-token-proxy",
+        "demo",
+        "--listen",
+        "127.0.0.1:0",
+        "--telemetry",
+        "off",
+        "--admin",
+        "off",
+        "--workers",
+        "2",
+    ];
     let matches = crate::commands::command_line().get_matches_from(base.iter().chain(flags));
-    effective::load(matches.subcommand_matches("demo").unwrap(), []).config
+    effective::load(matches.subcommand_matches("demo").unwrap(), [])
+}
+
+/// What becomes of it, and the remarks.
+fn settled(flags: &[&str], standin: SocketAddr) -> (Effective, Vec<String>) {
+    let mut effective = given(flags);
+    let remarks = settle(&mut effective.config, standin);
+    (effective, remarks)
 }
 
 /// Takes the tour, and returns its steps with what is shown of them and what is wrong with them.
@@ -16,11 +34,11 @@ async fn take(flags: &[&str]) -> Vec<(Step, String, Vec<String>)> {
     let mut keyring = Keyring::default();
     let steps = tour::steps(&mut keyring).unwrap();
     let standin = standin::start(keyring).await.unwrap();
-    let (config, _) = settle(config(flags), standin);
+    let (effective, _) = settled(flags, standin);
     let journal = Journal::new();
-    let (log, _guard) = Log::start(config.log, Box::new(journal.clone()), false, false).unwrap();
-    let app = App::start(&config, log).unwrap();
-    let stage = Stage { config, app, journal, standin };
+    let (log, _guard) = Log::start(effective.config.log, Box::new(journal.clone()), false, false).unwrap();
+    let app = App::start(&effective.config, log).unwrap();
+    let stage = Stage { effective, app, journal, standin };
     let route = stage.route().unwrap();
     let mut taken = Vec::new();
     for (number, step) in (1..).zip(steps) {
@@ -69,18 +87,18 @@ async fn what_is_not_as_it_must_be_is_found() {
 #[test]
 fn a_limit_that_somebody_chose_stays() {
     let standin = SocketAddr::from(([127, 0, 0, 1], 1));
-    let (settled, _) = settle(config(&["--rate", "7/s", "--burst", "3"]), standin);
-    assert_eq!(settled.limits.per_token.burst.get(), 3);
-    let (settled, remarks) = settle(config(&[]), standin);
+    let (chosen, _) = settled(&["--rate", "7/s", "--burst", "3"], standin);
+    assert_eq!(chosen.config.limits.per_token.burst.get(), 3);
+    let (chosen, remarks) = settled(&[], standin);
     assert!(remarks.is_empty(), "{remarks:?}");
-    assert_eq!(settled.limits.per_token, rate(SMALL_LIMIT));
-    assert_eq!(settled.upstream.url, "http://127.0.0.1:1/");
+    assert_eq!(chosen.config.limits.per_token, rate(SMALL_LIMIT));
+    assert_eq!(chosen.config.upstream.url, "http://127.0.0.1:1/");
 }
 
 #[test]
 fn what_is_left_aside_is_said() {
     let standin = SocketAddr::from(([127, 0, 0, 1], 1));
-    let (_, remarks) = settle(config(&["--upstream", "http://grafana.example.test"]), standin);
+    let (_, remarks) = settled(&["--upstream", "http://grafana.example.test"], standin);
     assert_eq!(remarks, ["http://grafana.example.test/ is not asked: the demo brings its own Grafana."]);
 }
 

@@ -1,4 +1,4 @@
-//! `listen`, `workers`, `telemetry`.
+//! `listen`, `workers`, `telemetry`, `admin`.
 
 use super::super::values::{address, kind::Kind};
 use super::{Field, Key, number, optional, or_word};
@@ -48,6 +48,21 @@ pub(super) const KEYS: &[Key] = &[
                 Ok(())
             },
             show: |config| or_word(config.admin.telemetry.as_ref(), "off", ToString::to_string),
+        },
+    },
+    Key {
+        path: "admin",
+        kind: Kind::Address,
+        absent: Some("off"),
+        default: "127.0.0.1:9092",
+        help: "Where operators find the page of refusals and its API; they need no password.",
+        short: Some("admin"),
+        field: Field::One {
+            set: |config, text| {
+                config.admin.console = optional(text, "off", address::parse)?;
+                Ok(())
+            },
+            show: |config| or_word(config.admin.console.as_ref(), "off", ToString::to_string),
         },
     },
 ];

@@ -31,7 +31,7 @@ const LAST_SPANS: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum Message {
-    Refusal(Box<Refusal>),
+    Refusal(Arc<Refusal>),
     End(SyncSender<()>),
 }
 
@@ -56,13 +56,12 @@ impl Spans {
     }
 
     /// Hands a refusal over, if its trace is sampled and there is room.
-    pub(in crate::telemetry) fn offer(&self, refusal: &Refusal) {
+    pub(in crate::telemetry) fn offer(&self, refusal: &Arc<Refusal>) {
         if !self.wants(refusal) {
             return;
         }
-        // The place first: where there is none, nothing is copied.
         match self.sender.try_reserve() {
-            Ok(place) => place.send(Message::Refusal(Box::new(refusal.clone()))),
+            Ok(place) => place.send(Message::Refusal(Arc::clone(refusal))),
             Err(_) => {
                 self.dropped.fetch_add(1, Relaxed);
             }
@@ -120,13 +119,13 @@ impl Exporter {
         &self,
         first: Message,
         receiver: &mut Receiver<Message>,
-    ) -> (Vec<Refusal>, Option<SyncSender<()>>) {
+    ) -> (Vec<Arc<Refusal>>, Option<SyncSender<()>>) {
         let deadline = tokio::time::Instant::now() + self.settings.delay;
         let mut batch = Vec::new();
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
-                Message::Refusal(refusal) => batch.push(*refusal),
+                Message::Refusal(refusal) => batch.push(refusal),
                 Message::End(done) => return (batch, Some(done)),
             }
             if batch.len() >= MAX_BATCH {
@@ -137,7 +136,7 @@ impl Exporter {
         (batch, None)
     }
 
-    async fn export(&self, batch: &[Refusal]) {
+    async fn export(&self, batch: &[Arc<Refusal>]) {
         let spans = batch.iter().map(|refusal| span::write(refusal, &random_ids())).collect();
         let body = span::envelope(&self.settings.resource, spans);
         let mut pause = PAUSE;

@@ -1,5 +1,6 @@
 //! Real parts for the tests: the program itself, an origin that records what reaches it, raw sockets.
 
+pub mod browser;
 pub mod origin;
 pub mod program;
 pub mod wire;

@@ -24,6 +24,7 @@ pub struct Program {
     output: Arc<Output>,
     pub data: SocketAddr,
     pub telemetry: SocketAddr,
+    pub admin: Option<SocketAddr>,
 }
 
 impl Program {
@@ -32,8 +33,10 @@ impl Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
         command.args(["run", "--upstream", upstream, "--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0"]);
         command.args(["--log-format", "json"]).args(arguments);
-        if !arguments.contains(&"--workers") {
-            command.args(["--workers", "2"]);
+        for (flag, value) in [("--workers", "2"), ("--admin", "127.0.0.1:0")] {
+            if !arguments.contains(&flag) {
+                command.args([flag, value]);
+            }
         }
         Self::start(command)
     }
@@ -44,10 +47,11 @@ impl Program {
         collect(child.stdout.take().unwrap(), Arc::clone(&output));
         collect(child.stderr.take().unwrap(), Arc::clone(&output));
         let unset = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut program = Self { child, output, data: unset, telemetry: unset };
+        let mut program = Self { child, output, data: unset, telemetry: unset, admin: None };
         let line = program.wait_for_line(|line| line["event"] == "listening");
         program.data = line["data"].as_str().unwrap().split(',').next().unwrap().parse().unwrap();
         program.telemetry = line["telemetry"].as_str().unwrap().parse().unwrap();
+        program.admin = line["admin"].as_str().unwrap().parse().ok();
         program
     }
 

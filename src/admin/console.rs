@@ -1,0 +1,231 @@
+//! The console: the page and its API. Nothing here changes anything, and nobody else's page can read it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::filter::{Query, Wrong};
+use super::host;
+use super::page::{self, View};
+use super::rows::{ConfigRow, TokenRow};
+use super::serve::{Answer, answer, serve};
+use super::stream::{self, Readers};
+use crate::limits::Limits;
+use crate::telemetry::memory::Moment;
+use crate::telemetry::ring::{Ring, Told};
+use crate::telemetry::{Recorder, timestamp};
+
+/// Connections at once, at most: a browser has several, a stream one of its own.
+const MAX_CONCURRENT: usize = 64;
+
+/// What the page shows at most.
+const ON_PAGE: usize = 200;
+
+/// What the API tells of tokens unless it is asked for more.
+const TOKENS: usize = 100;
+
+/// No script, style or picture but ours; nobody may put the page into a frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// What the console shows.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// Where refusals and tokens are remembered.
+    recorder: Recorder,
+    ring: Ring,
+    limits: Arc<Limits>,
+    config: Arc<[ConfigRow]>,
+    upstream: Arc<str>,
+    readers: Readers,
+}
+
+impl Console {
+    /// A console over what is remembered. `None` where refusals are not kept.
+    pub fn new(recorder: Recorder, limits: Arc<Limits>, config: Vec<ConfigRow>, upstream: &str) -> Option<Self> {
+        let ring = recorder.ring()?.clone();
+        Some(Self {
+            recorder,
+            ring,
+            limits,
+            config: config.into(),
+            upstream: upstream.into(),
+            readers: Readers::default(),
+        })
+    }
+
+    /// Answers until the runtime ends.
+    pub async fn serve(self, listener: TcpListener) {
+        serve(listener, MAX_CONCURRENT, move |request| {
+            let mut answer = self.answer(request);
+            protect(answer.headers_mut());
+            answer
+        })
+        .await;
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Answer {
+        let (uri, headers) = (request.uri(), request.headers());
+        if !host::is_own(uri, headers) {
+            let why = "the console answers only when it is asked by an address or as localhost, so that no page elsewhere can \
+                       read it by a name of its own (DNS rebinding)";
+            return refuse(
+                StatusCode::FORBIDDEN,
+                why,
+                "open http://127.0.0.1:<port>/, if need be over `kubectl port-forward`",
+            );
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut answer = refuse(StatusCode::METHOD_NOT_ALLOWED, "nothing is changed here", "use GET");
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        let query = uri.query().unwrap_or_default();
+        let parsed = Query::parse(query);
+        match (uri.path(), parsed) {
+            ("/", parsed) => self.page(query, parsed),
+            ("/page.css", _) => asset("text/css; charset=utf-8", page::STYLE, headers),
+            ("/page.js", _) => asset("text/javascript; charset=utf-8", page::SCRIPT, headers),
+            ("/api/config", _) => self.config(),
+            ("/api/refusals" | "/api/refusals/stream" | "/api/tokens", Err(Wrong(why))) => {
+                refuse(StatusCode::BAD_REQUEST, &why, "see docs/admin-api.md")
+            }
+            ("/api/refusals", Ok(query)) => self.refusals(&query),
+            ("/api/refusals/stream", Ok(query)) => self.stream(query, headers),
+            ("/api/tokens", Ok(query)) => self.tokens(query.limit),
+            _ => refuse(
+                StatusCode::NOT_FOUND,
+                "nothing is here",
+                "there are /, /api/refusals, /api/refusals/stream, /api/tokens and /api/config",
+            ),
+        }
+    }
+
+    fn page(&self, query: &str, parsed: Result<Query, Wrong>) -> Answer {
+        let snapshot = self.ring.snapshot(usize::MAX);
+        let (filter, wrong) = match parsed {
+            Ok(query) => (query.filter, None),
+            Err(Wrong(why)) => (Default::default(), Some(why)),
+        };
+        let refusals: Vec<Arc<Told>> =
+            snapshot.refusals.iter().filter(|told| filter.fits(told)).take(ON_PAGE).cloned().collect();
+        let asked: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        let html = page::render(&View {
+            refusals: &refusals,
+            kept: snapshot.refusals.len(),
+            last: snapshot.last,
+            minutes: &snapshot.minutes,
+            tokens: &self.token_rows(TOKENS),
+            config: &self.config,
+            asked: &asked,
+            wrong: wrong.as_deref(),
+            upstream: &self.upstream,
+            began: self.ring.began(),
+            now: SystemTime::now(),
+        });
+        answer(StatusCode::OK, HTML, html)
+    }
+
+    fn refusals(&self, query: &Query) -> Answer {
+        let snapshot = self.ring.snapshot(usize::MAX);
+        let after = |told: &&Arc<Told>| query.last.is_none_or(|last| told.sequence > last);
+        let fitting = snapshot.refusals.iter().filter(after).filter(|told| query.filter.fits(told));
+        let records: Vec<&str> = fitting.take(query.limit.unwrap_or(usize::MAX)).map(|told| &*told.json).collect();
+        let minutes = snapshot.minutes.iter().map(|minute| {
+            let counts: serde_json::Map<_, _> =
+                minute.counts.iter().map(|(reason, count)| (reason.code().to_owned(), (*count).into())).collect();
+            json!({ "start": timestamp(minute.start), "counts": counts })
+        });
+        let rest = json!({
+            "last": snapshot.last,
+            "kept": snapshot.refusals.len(),
+            "since": timestamp(self.ring.began()),
+            "minutes": minutes.collect::<Vec<_>>(),
+        });
+        // The records are JSON already.
+        let rest = rest.to_string();
+        let rest = rest.strip_prefix('{').unwrap_or_default();
+        answer(StatusCode::OK, JSON, format!("{{\"refusals\":[{}],{rest}\n", records.join(",")))
+    }
+
+    fn stream(&self, query: Query, headers: &HeaderMap) -> Answer {
+        let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
+        match stream::follow(&self.ring, &self.readers, query.filter, seen.or(query.last)) {
+            Some(body) => {
+                let mut response = Response::new(body);
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                response
+            }
+            None => {
+                let mut answer = refuse(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "sixteen others follow already",
+                    "close one, or ask /api/refusals",
+                );
+                answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+                answer
+            }
+        }
+    }
+
+    fn token_rows(&self, most: usize) -> Vec<TokenRow> {
+        let states = self.recorder.memory().tokens().snapshot(Moment::now(), most);
+        states.iter().map(|state| TokenRow::of(state, &self.limits)).collect()
+    }
+
+    fn tokens(&self, limit: Option<usize>) -> Answer {
+        told(&json!({ "tokens": self.token_rows(limit.unwrap_or(TOKENS)) }))
+    }
+
+    fn config(&self) -> Answer {
+        told(&json!({ "version": env!("CARGO_PKG_VERSION"), "config": &*self.config }))
+    }
+}
+
+fn told(value: &serde_json::Value) -> Answer {
+    answer(StatusCode::OK, JSON, format!("{value}\n"))
+}
+
+fn refuse(status: StatusCode, why: &str, hint: &str) -> Answer {
+    answer(status, JSON, format!("{}\n", json!({ "error": why, "hint": hint })))
+}
+
+/// A file of ours: kept by browsers, and asked for anew each time, for it may change with the version.
+fn asset(content_type: &'static str, text: &'static str, headers: &HeaderMap) -> Answer {
+    let tag = format!("\"{:08x}\"", crc32fast::hash(text.as_bytes()));
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut response = answer(
+        if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK },
+        content_type,
+        if known { "" } else { text },
+    );
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn protect(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}

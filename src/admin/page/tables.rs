@@ -1,0 +1,79 @@
+//! Tokens and configuration.
+
+use std::fmt::Write as _;
+
+use super::html::Text;
+use crate::admin::rows::{ConfigRow, TokenRow};
+
+/// The tokens that were seen last.
+pub(super) fn tokens(out: &mut String, rows: &[TokenRow]) {
+    if rows.is_empty() {
+        out.push_str("<p class=\"empty\">No token has come yet.</p>");
+        return;
+    }
+    out.push_str(
+        "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Token</th><th scope=\"col\">Kind</th>\
+         <th scope=\"col\">Last outcome</th><th scope=\"col\">Served</th><th scope=\"col\">Refused</th>\
+         <th scope=\"col\">Limit used</th></tr></thead><tbody>",
+    );
+    for row in rows {
+        let name = row.name.as_deref().unwrap_or(&row.fingerprint);
+        let _ = write!(
+            out,
+            "<tr><th scope=\"row\"><a href=\"/?token={0}\">{0}</a></th><td>{1}</td><td>",
+            Text(name),
+            row.kind.unwrap_or("unknown").replace('_', " ")
+        );
+        outcome(out, row);
+        let (burst, used) = (row.limit.burst, row.limit.burst.saturating_sub(row.limit.remaining));
+        // Red is for what is refused now or soon.
+        let (low, high) = (burst / 2, burst.saturating_sub(burst / 10));
+        let _ = write!(
+            out,
+            "</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td><meter min=\"0\" max=\"{burst}\" low=\"{low}\" \
+             high=\"{high}\" optimum=\"0\" value=\"{used}\"></meter> {used} of {burst}</td></tr>",
+            row.served, row.refused
+        );
+    }
+    out.push_str("</tbody></table></div>");
+}
+
+fn outcome(out: &mut String, row: &TokenRow) {
+    let time = |at: &str| format!("<time datetime=\"{at}\" data-ago>{}</time>", at.get(11..19).unwrap_or_default());
+    match (&row.last_refused, row.last_reason) {
+        (Some(at), Some(reason)) if row.is_refused => {
+            let _ = write!(out, "<span class=\"bad\">refused</span> <code>{reason}</code> {}", time(at));
+            if let Some(accepted) = &row.last_accepted {
+                let _ = write!(out, ", worked until {}", time(accepted));
+            }
+        }
+        _ => match &row.last_accepted {
+            Some(at) => {
+                let _ = write!(out, "<span class=\"good\">accepted</span> {}", time(at));
+            }
+            // A page that anybody gets proves nothing.
+            None => {
+                let _ = write!(out, "<span>not judged</span> {}", time(&row.last_seen));
+            }
+        },
+    }
+}
+
+/// The effective configuration.
+pub(super) fn configuration(out: &mut String, rows: &[ConfigRow]) {
+    out.push_str(
+        "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Key</th><th scope=\"col\">Value</th>\
+         <th scope=\"col\">Set by</th></tr></thead><tbody>",
+    );
+    for row in rows {
+        let class = if row.origin == "default" { "" } else { " class=\"set\"" };
+        let _ = write!(
+            out,
+            "<tr{class}><th scope=\"row\"><code>{}</code></th><td><code>{}</code></td><td>{}</td></tr>",
+            row.key,
+            Text(&row.value),
+            Text(&row.origin)
+        );
+    }
+    out.push_str("</tbody></table></div>");
+}
