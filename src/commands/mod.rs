@@ -13,6 +13,7 @@ pub mod rows;
 pub mod run;
 pub mod schema;
 pub mod secret_input;
+pub mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ pub fn command_line() -> Command {
         .subcommand(with_settings(config::command()))
         .subcommand(explain::command())
         .subcommand(inspect::command())
+        .subcommand(watch::command())
         .subcommand(healthcheck::command())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of the configuration"))
         .subcommand(completions::command())
@@ -97,6 +99,7 @@ pub fn execute(
         Some(("config", matches)) => config::config(&effective::load(matches, variables), matches.get_flag("origin")),
         Some(("explain", matches)) => explain::explain(matches),
         Some(("inspect", matches)) => inspect::inspect(matches, variables),
+        Some(("watch", matches)) => watch::watch(matches),
         Some(("healthcheck", matches)) => healthcheck::healthcheck(&effective::load(matches, variables)),
         Some(("schema", _)) => schema::schema(),
         Some(("completions", matches)) => completions::completions(matches),

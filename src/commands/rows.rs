@@ -15,6 +15,11 @@ pub fn row(name: &str, value: &str) -> String {
 
 /// Appends words, broken at the width, behind what stands on the line already.
 pub fn wrap(text: &mut String, words: &str, indent: usize) {
+    wrap_to(text, words, indent, WIDTH);
+}
+
+/// The same, broken at any width.
+pub fn wrap_to(text: &mut String, words: &str, indent: usize, width: usize) {
     let begun = text.rsplit('\n').next().map_or(0, |line| line.chars().count());
     if begun > indent {
         text.push('\n');
@@ -23,7 +28,7 @@ pub fn wrap(text: &mut String, words: &str, indent: usize) {
     let mut column = indent.max(begun.min(indent));
     for word in words.split_whitespace() {
         let length = word.chars().count();
-        if column > indent && column + 1 + length > WIDTH {
+        if column > indent && column + 1 + length > width {
             text.push('\n');
             text.push_str(&" ".repeat(indent));
             column = indent;

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking; the support is shared by its modules alone"
 )]
 
+mod admin;
 mod behaviours;
 mod captures;
 mod clients;
@@ -28,3 +29,4 @@ mod secrets;
 mod streams;
 mod support;
 mod upstream;
+mod watch;

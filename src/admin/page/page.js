@@ -44,7 +44,7 @@ function merge(fresh, anew) {
 }
 
 async function refresh(anew) {
-  const answer = await fetch("/" + query(), { cache: "no-store" });
+  const answer = await fetch("/" + location.search, { cache: "no-store" });
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   replace(fresh, "#now");
   replace(fresh, "#tokens");

@@ -43,11 +43,15 @@ fn entry(out: &mut String, told: &Told) {
     out.push_str("<dl class=\"said\">");
     for (name, text) in [("What", get("detail")), ("Why", reason.cause()), ("Next", get("hint"))] {
         if !text.is_empty() {
-            let _ = write!(out, "<dt>{name}</dt><dd>{}</dd>", Text(text));
+            let _ = write!(out, "<dt>{name}</dt><dd>{}</dd>", Prose(text));
         }
     }
-    let _ =
-        write!(out, "<dt>More</dt><dd><a href=\"{0}\" rel=\"noreferrer\">{0}</a></dd></dl>", Text(&reason.doc_url()));
+    let _ = write!(
+        out,
+        "<dt>More</dt><dd><a href=\"{}\" rel=\"noreferrer\">docs/reasons.md#{}</a></dd></dl>",
+        Text(&reason.doc_url()),
+        reason.anchor()
+    );
     way(out, told, &record);
     let _ = write!(
         out,

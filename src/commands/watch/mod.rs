@@ -1,0 +1,169 @@
+//! `watch`: refusals as they happen, from the console of a running proxy.
+
+mod events;
+mod show;
+mod source;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Arg, ArgMatches, Command, ValueHint};
+use http::Uri;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::events::Event;
+use self::show::Show;
+use self::source::{Failure, Source};
+use super::output::{self, Paint};
+
+/// Before another attempt.
+const PAUSE: Duration = Duration::from_secs(1);
+
+const AFTER: &str = "On a terminal in columns, in a pipe as JSON lines:\n  \
+                     grafana-token-proxy watch --source grafana | jq -r '.reason + \" \" + .path'\n\
+                     In Kubernetes: kubectl port-forward POD 9092, then watch.\n\
+                     Exit codes: 0 told to stop; 1 nothing answers; 2 wrong usage.";
+
+/// The filters, which the console knows under the same names.
+const FILTERS: [(&str, &str, &str); 5] = [
+    ("reason", "REASON", "Only this reason, as token_expired"),
+    ("status", "STATUS", "Only this status"),
+    ("source", "SOURCE", "Only what was refused by proxy, grafana, datasource, hop or client"),
+    ("token", "TOKEN", "Only the token with this name or fingerprint"),
+    ("path", "GLOB", "Only this path; * stands for anything"),
+];
+
+/// The arguments.
+pub fn command() -> Command {
+    let filter = |(name, value, help)| Arg::new(name).long(name).value_name(value).help(help);
+    Command::new("watch")
+        .about("Follows the refusals of a running proxy, as they happen")
+        .after_help(AFTER)
+        .arg(
+            Arg::new("admin")
+                .long("admin")
+                .value_name("URL")
+                .value_hint(ValueHint::Url)
+                .env("GTP_ADMIN")
+                .default_value("http://127.0.0.1:9092")
+                .help("Where the console is: the admin listener of the proxy"),
+        )
+        .args(FILTERS.map(filter))
+        .arg(
+            Arg::new("last")
+                .long("last")
+                .value_name("NUMBER")
+                .value_parser(clap::value_parser!(u64))
+                .default_value("10")
+                .help("How many of those before to begin with"),
+        )
+}
+
+/// Follows until told to stop.
+pub fn watch(matches: &ArgMatches) -> ExitCode {
+    let url = matches.get_one::<String>("admin").map_or("", String::as_str);
+    let Some(source) = source(url, matches) else {
+        output::complain(&format!("`{url}` is no console"), "name it as http://127.0.0.1:9092");
+        return ExitCode::from(2);
+    };
+    let last = matches.get_one("last").copied().unwrap_or_default();
+    let show = Show { terminal: io::stdout().is_terminal(), paint: Paint::of_stdout(), width: width() };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::complain(&error.to_string(), "look at what the system says");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            return ExitCode::FAILURE;
+        };
+        tokio::select! {
+            code = follow(&source, &show, last) => code,
+            _ = terminate.recv() => ExitCode::SUCCESS,
+            _ = interrupt.recv() => ExitCode::SUCCESS,
+        }
+    })
+}
+
+/// The console and what is wanted of it. An address alone will do.
+fn source(url: &str, matches: &ArgMatches) -> Option<Source> {
+    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let url: Uri = url.parse().ok()?;
+    if url.scheme_str() != Some("http") {
+        return None;
+    }
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, ..) in FILTERS {
+        if let Some(value) = matches.get_one::<String>(name) {
+            query.append_pair(name, value);
+        }
+    }
+    Some(Source { host: url.host()?.to_owned(), port: url.port_u16().unwrap_or(9092), filter: query.finish() })
+}
+
+fn width() -> usize {
+    terminal_size::terminal_size().map_or(100, |(terminal_size::Width(width), _)| width.into())
+}
+
+/// Shows what was, then what comes; connects anew where the connection is lost.
+async fn follow(source: &Source, show: &Show, count: u64) -> ExitCode {
+    let mut last = match begin(source, show, count).await {
+        Ok(last) => last,
+        Err(failure) => return failure.explain(source),
+    };
+    let mut lost = false;
+    loop {
+        let after = last;
+        let mut on_event = |event: Event| {
+            if std::mem::take(&mut lost) {
+                output::write_error("following again\n");
+            }
+            last = event.id.unwrap_or(last);
+            match event.name.as_str() {
+                "refusal" => write(&show.refusal(&event.data)),
+                "gap" => {
+                    output::write_error(&format!("{} are kept no more\n", missed(&event.data)));
+                    true
+                }
+                _ => true,
+            }
+        };
+        match source.follow(after, &mut on_event).await {
+            // The reader of our output is gone.
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(failure) => {
+                if let Failure::Refused(_) = failure {
+                    return failure.explain(source);
+                }
+                if !std::mem::replace(&mut lost, true) {
+                    output::write_error(&format!("{failure}; trying again each second\n"));
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Shows the last that are kept, oldest first, and returns the number of the newest of all.
+async fn begin(source: &Source, show: &Show, count: u64) -> Result<u64, Failure> {
+    let answer = source.refusals(count).await?;
+    for record in answer.refusals.iter().rev() {
+        write(&show.refusal(record));
+    }
+    Ok(answer.last)
+}
+
+fn missed(data: &str) -> u64 {
+    let gap: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+    gap.get("missed").and_then(serde_json::Value::as_u64).unwrap_or_default()
+}
+
+/// Whether somebody still reads.
+fn write(text: &str) -> bool {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
