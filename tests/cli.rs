@@ -142,7 +142,7 @@ fn the_schema_is_golden() {
 
 #[test]
 fn flags_of_later_versions_are_known_as_such() {
-    for arguments in [&["--admin", "127.0.0.1:1"][..], &["run", "--http-h2c", "on"], &["check", "--tls", "x"]] {
+    for arguments in [&["--org-learn", "on"][..], &["run", "--http-h2c", "on"], &["check", "--tls", "x"]] {
         let text = shown(arguments, &[]);
         assert!(text.starts_with("exit code 2") && text.contains("not in this version yet"), "{text}");
     }

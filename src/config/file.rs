@@ -219,12 +219,10 @@ mod tests {
     fn later_keys_say_so_and_their_defaults_pass() {
         let contract = "tls: null\ntokens: []\norg: { learn: off, by_host: {} }\nclients: { proxy_protocol: off }\n\
                         limits: { mode: enforce, cost: {}, shared: null, shared_lease: auto, shared_failure: local,\n  \
-                        in_flight_per_token: null }\nhttp: { h2c: off }\nadmin: off\n";
+                        in_flight_per_token: null }\nhttp: { h2c: off }\n";
         let (_, mistakes) = values(&SourceFile { name: "f".into(), text: contract.to_owned() });
         assert_eq!(mistakes, []);
-        for text in
-            ["tls: { cert_file: /a }", "tokens: [{ name: ci }]", "limits: { mode: shadow }", "admin: 127.0.0.1:1"]
-        {
+        for text in ["tls: { cert_file: /a }", "tokens: [{ name: ci }]", "limits: { mode: shadow }"] {
             assert!(cure_of(text).contains("later version"), "{text}");
         }
     }

@@ -28,7 +28,7 @@ const CONTRACT: &str = r#"
 listen: 0.0.0.0:3001
 workers: auto
 telemetry: 0.0.0.0:9091
-admin: off
+admin: 127.0.0.1:9092
 upstream:
   url: http://127.0.0.1:3000
   connect_timeout: 2s
@@ -82,10 +82,29 @@ fn the_example_of_the_contract_is_the_default() {
 
 #[test]
 fn defaults_that_this_version_does_not_keep_are_warnings() {
-    let text = "admin: 127.0.0.1:9092\nlimits: { auth_failures: { rate: 30/m, burst: 30 } }";
+    let text = "limits: { auth_failures: { rate: 30/m, burst: 30 } }";
     let effective = from_text(text);
-    assert_eq!((effective.errors().count(), effective.warnings().count()), (0, 2));
+    assert_eq!((effective.errors().count(), effective.warnings().count()), (0, 1));
     assert_eq!(from_text(&text.replace("30/m", "31/m")).errors().count(), 1);
+}
+
+#[test]
+fn each_listener_has_a_port_of_its_own_and_the_console_is_not_for_everybody() {
+    for (text, key) in [
+        ("telemetry: 0.0.0.0:3001", "telemetry"),
+        ("admin: 127.0.0.1:3001", "admin"),
+        ("admin: 127.0.0.1:9091", "admin"),
+        ("upstream: { url: http://127.0.0.1:9092 }", "upstream.url"),
+    ] {
+        let keys: Vec<String> = from_text(text).errors().map(|mistake| mistake.key.clone()).collect();
+        assert_eq!(keys, [key], "{text}");
+    }
+    for (text, warnings) in
+        [("admin: 0.0.0.0:9092", 1), ("admin: 10.0.0.1:9092", 1), ("admin: \"[::1]:9092\"", 0), ("admin: off", 0)]
+    {
+        let effective = from_text(text);
+        assert_eq!((effective.errors().count(), effective.warnings().count()), (0, warnings), "{text}");
+    }
 }
 
 #[test]

@@ -65,7 +65,17 @@ fn logfmt_and_pretty_say_the_same() {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
         // The listening line is read as JSON by the harness: find the port by asking for one.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        command.args(["run", "--upstream", &origin.url(), "--telemetry", "off", "--log-format", format]);
+        command.args([
+            "run",
+            "--upstream",
+            &origin.url(),
+            "--telemetry",
+            "off",
+            "--admin",
+            "off",
+            "--log-format",
+            format,
+        ]);
         command.args(["--listen", &format!("127.0.0.1:{port}")]).stdout(std::process::Stdio::piped());
         let mut child = command.spawn().unwrap();
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));

@@ -52,7 +52,7 @@ fn a_taken_port_is_said_and_nothing_serves() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
-        .args(["run", "--listen", &address, "--telemetry", "off"])
+        .args(["run", "--listen", &address, "--telemetry", "off", "--admin", "off"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));

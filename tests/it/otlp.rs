@@ -18,7 +18,17 @@ const TAKEN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConten
 
 fn program(origin: &Origin, variables: &[(&str, &str)]) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
-    command.args(["run", "--upstream", &origin.url(), "--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0"]);
+    command.args([
+        "run",
+        "--upstream",
+        &origin.url(),
+        "--listen",
+        "127.0.0.1:0",
+        "--telemetry",
+        "127.0.0.1:0",
+        "--admin",
+        "off",
+    ]);
     command.args(["--log-format", "json", "--workers", "1"]).envs(variables.iter().copied());
     Program::start(command)
 }

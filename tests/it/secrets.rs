@@ -1,5 +1,8 @@
 //! No eight bytes of any secret reach what the program prints or shows.
 
+use std::io::{BufRead as _, Read as _, Write as _};
+
+use crate::support::wire::connect;
 use crate::support::{Origin, Program, TOKEN, ask, get};
 
 const LEGACY: &str = "eyJrIjoiT0tTcG1pUlY2RnVKZTFVaDFsNFZXdE9ZWmNrMkZYbmsiLCJuIjoidGVzdCIsImlkIjoxfQ==";
@@ -10,6 +13,39 @@ const SESSION: &str = "4f3c2b1a0d9e8f7c6b5a493827160514";
 fn basic() -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(format!("admin:{PASSWORD}"))
+}
+
+/// All that the console tells, over its page, its API, its stream and `watch`.
+fn console(program: &Program) -> String {
+    let admin = program.admin.unwrap();
+    let mut shown = String::new();
+    for path in ["/", "/?path=*&token=x", "/api/refusals", "/api/tokens", "/api/config"] {
+        let answer = get(admin, path, &[]);
+        assert_eq!(answer.status, 200, "{path}");
+        shown.push_str(&answer.text());
+    }
+    let told: serde_json::Value = serde_json::from_str(&get(admin, "/api/refusals", &[]).text()).unwrap();
+    let kept = told["refusals"].as_array().unwrap();
+    assert!(kept.len() > 50, "{}", kept.len());
+    let mut stream = connect(admin);
+    write!(stream, "GET /api/refusals/stream?last=0 HTTP/1.1\r\nHost: {admin}\r\n\r\n").unwrap();
+    let end = format!("\"request_id\":{}", kept[0]["request_id"]);
+    let (mut streamed, mut piece) = (String::new(), [0; 65536]);
+    while !streamed.contains(&end) {
+        let count = stream.read(&mut piece).unwrap();
+        streamed.push_str(&String::from_utf8_lossy(&piece[..count]));
+    }
+    let mut watch = std::process::Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+        .args(["watch", "--last", "1000", "--admin", &admin.to_string()])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufReader::new(watch.stdout.take().unwrap()).lines().take(kept.len());
+    let watched: Vec<String> = lines.map(Result::unwrap).collect();
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert_eq!(watched.len(), kept.len());
+    shown + &streamed + &watched.join("\n")
 }
 
 #[test]
@@ -55,6 +91,7 @@ fn nothing_that_is_printed_or_shown_holds_a_secret() {
         told(ask(program.data, format!("GET / HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer\r\n{secret}\r\n\r\n")));
     }
     shown.push_str(&program.metrics());
+    shown.push_str(&console(&program));
     program.signal("TERM");
     program.wait_for_line(|line| line["event"] == "drained");
     shown.push_str(&program.lines().join("\n"));

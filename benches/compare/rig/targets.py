@@ -122,10 +122,9 @@ def ours(binary, upstream):
     """Our proxy, with every feature on and a limit that never refuses."""
     port = free_port()
     command = [binary, "run", "--upstream", f"http://127.0.0.1:{upstream}", "--listen", f"127.0.0.1:{port}"]
-    command += ["--telemetry", f"127.0.0.1:{free_port()}", "--workers", "1", "--org", "1"]
-    command += ["--rate", "1000000/s", "--burst", "1000000"]
-    # Several instances run beside each other here: none may want the one default port of the page.
-    return Target(OURS, command, port, environment={"GTP_ADMIN": "off"})
+    command += ["--telemetry", f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{free_port()}"]
+    command += ["--workers", "1", "--org", "1", "--rate", "1000000/s", "--burst", "1000000"]
+    return Target(OURS, command, port)
 
 
 def nginx(folder, upstream, open_files=16384):

@@ -86,6 +86,8 @@ impl Origin {
 
 fn serve(mut stream: TcpStream, connection: usize, record: &Mutex<Vec<Seen>>, behaviour: &Behaviour) {
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    // An answer written in pieces must not wait for the acknowledgement of the first.
+    stream.set_nodelay(true).unwrap();
     let mut pending = Vec::new();
     while let Some(mut seen) = read_request(&mut stream, &mut pending) {
         seen.connection = connection;
