@@ -40,10 +40,10 @@ impl<S: Subscriber> Layer<S> for Events {
         let mut line = Line::new(SystemTime::now(), level, "program");
         line.name(said.event);
         for (key, value) in said.fields {
-            line.put(key, Field::Text(redact(&value).into_owned()));
+            line.put(key, Field::Text(redact(&value).into_owned().into()));
         }
         if !said.message.is_empty() {
-            line.put("detail", Field::Text(redact(&said.message).into_owned()));
+            line.put("detail", Field::Text(redact(&said.message)));
         }
         self.0.line(&line);
     }

@@ -5,15 +5,16 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
+use smallvec::SmallVec;
 use time::OffsetDateTime;
 
 use super::{Level, LogFormat};
 
 /// A value in a line.
 #[derive(Clone, Debug)]
-pub(super) enum Field {
+pub(super) enum Field<'a> {
     Static(&'static str),
-    Text(String),
+    Text(Cow<'a, str>),
     Integer(u64),
     Millis(Duration),
     List(Vec<&'static str>),
@@ -21,11 +22,11 @@ pub(super) enum Field {
 
 /// A line: flat keys with their values, in order.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct Line<'a> {
     at: SystemTime,
     level: Level,
     event: Cow<'static, str>,
-    fields: Vec<(&'static str, Field)>,
+    fields: SmallVec<[(&'static str, Field<'a>); 24]>,
 }
 
 impl Level {
@@ -40,9 +41,9 @@ impl Level {
     }
 }
 
-impl Line {
+impl<'a> Line<'a> {
     pub(super) const fn new(at: SystemTime, level: Level, event: &'static str) -> Self {
-        Self { at, level, event: Cow::Borrowed(event), fields: Vec::new() }
+        Self { at, level, event: Cow::Borrowed(event), fields: SmallVec::new_const() }
     }
 
     /// Gives the event a name of its own.
@@ -52,19 +53,21 @@ impl Line {
         }
     }
 
-    pub(super) fn put(&mut self, key: &'static str, value: Field) {
+    pub(super) fn put(&mut self, key: &'static str, value: Field<'a>) {
         self.fields.push((key, value));
     }
 
-    pub(super) fn put_some(&mut self, key: &'static str, value: Option<Field>) {
-        self.fields.extend(value.map(|value| (key, value)));
+    pub(super) fn put_some(&mut self, key: &'static str, value: Option<Field<'a>>) {
+        if let Some(value) = value {
+            self.fields.push((key, value));
+        }
     }
 
     pub(super) const fn level(&self) -> Level {
         self.level
     }
 
-    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &Field)> {
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &Field<'a>)> {
         self.fields.iter().map(|(key, field)| (*key, field))
     }
 
@@ -83,16 +86,24 @@ impl Line {
     fn json(&self, out: &mut String) {
         out.push_str("{\"timestamp\":\"");
         put_timestamp(out, self.at);
-        let _ = write!(out, "\",\"level\":\"{}\",\"event\":", self.level.name());
+        out.push_str("\",\"level\":\"");
+        out.push_str(self.level.name());
+        out.push_str("\",\"event\":");
         put_json_text(out, &self.event);
         for (key, value) in &self.fields {
-            let _ = write!(out, ",\"{key}\":");
+            out.push_str(",\"");
+            out.push_str(key);
+            out.push_str("\":");
             match value {
                 Field::Static(text) => put_json_text(out, text),
                 Field::Text(text) => put_json_text(out, text),
                 Field::List(list) => {
-                    let quoted: Vec<String> = list.iter().map(|item| format!("\"{item}\"")).collect();
-                    let _ = write!(out, "[{}]", quoted.join(","));
+                    out.push('[');
+                    for (number, item) in list.iter().enumerate() {
+                        out.push_str(if number > 0 { "," } else { "" });
+                        put_json_text(out, item);
+                    }
+                    out.push(']');
                 }
                 number => put_number(out, number),
             }
@@ -141,28 +152,38 @@ pub fn timestamp(at: SystemTime) -> String {
     text
 }
 
+/// Digit by digit: the machinery of formatting would cost as much as the rest of a line.
 fn put_timestamp(out: &mut String, at: SystemTime) {
     let at = OffsetDateTime::from(at);
-    let _ = write!(
-        out,
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        at.year(),
-        u8::from(at.month()),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second(),
-        at.millisecond()
-    );
+    put_digits(out, u64::try_from(at.year()).unwrap_or_default(), 4);
+    for (mark, number) in
+        [('-', u8::from(at.month())), ('-', at.day()), ('T', at.hour()), (':', at.minute()), (':', at.second())]
+    {
+        out.push(mark);
+        put_digits(out, number.into(), 2);
+    }
+    out.push('.');
+    put_digits(out, at.millisecond().into(), 3);
+    out.push('Z');
 }
 
-fn put_number(out: &mut String, value: &Field) {
+/// The last `count` digits.
+fn put_digits(out: &mut String, number: u64, count: u32) {
+    for place in (0..count).rev() {
+        let digit = number / 10_u64.pow(place) % 10;
+        out.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
+    }
+}
+
+fn put_number(out: &mut String, value: &Field<'_>) {
+    let mut buffer = itoa::Buffer::new();
     match value {
-        Field::Integer(number) => {
-            let _ = write!(out, "{number}");
-        }
+        Field::Integer(number) => out.push_str(buffer.format(*number)),
         Field::Millis(time) => {
-            let _ = write!(out, "{:.3}", time.as_secs_f64() * 1000.0);
+            let micros = u64::try_from((time.as_nanos() + 500) / 1000).unwrap_or(u64::MAX);
+            out.push_str(buffer.format(micros / 1000));
+            out.push('.');
+            put_digits(out, micros % 1000, 3);
         }
         _ => {}
     }
@@ -171,20 +192,35 @@ fn put_number(out: &mut String, value: &Field) {
 /// A JSON string (RFC 8259 §7). Beyond JSON's own, what a terminal or a viewer would act on is escaped.
 fn put_json_text(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if is_acted_on(c) => {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (plain, behind) = rest.split_at_checked(plain_length(rest.as_bytes())).unwrap_or((rest, ""));
+        out.push_str(plain);
+        let mut characters = behind.chars();
+        match characters.next() {
+            None => {}
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(c) if is_acted_on(c) => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
-            c => out.push(c),
+            Some(c) => out.push(c),
         }
+        rest = characters.as_str();
     }
     out.push('"');
+}
+
+/// How much of a text stands for itself: sixteen bytes at a time, for which compilers have an instruction.
+fn plain_length(bytes: &[u8]) -> usize {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') & (*byte != b'"') & (*byte != b'\\');
+    let clean = |piece: &&[u8]| piece.iter().fold(true, |clean, byte| clean & is_plain(byte));
+    let whole = bytes.chunks_exact(16).take_while(clean).count() * 16;
+    let rest = bytes.get(whole..).unwrap_or_default();
+    whole + rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len())
 }
 
 /// Controls, separators of lines and paragraphs, and marks that turn the direction of writing: with the last, a stranger
@@ -194,7 +230,7 @@ const fn is_acted_on(c: char) -> bool {
         | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-fn put_logfmt(out: &mut String, value: &Field) {
+fn put_logfmt(out: &mut String, value: &Field<'_>) {
     match value {
         Field::Static(text) => put_logfmt_text(out, text),
         Field::Text(text) => put_logfmt_text(out, text),
@@ -215,12 +251,12 @@ mod tests {
 
     use super::*;
 
-    fn line(text: &str) -> Line {
+    fn line(text: &str) -> Line<'_> {
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
         let mut line = Line::new(at, Level::Warn, "request_refused");
         line.put("status", Field::Integer(401));
         line.put("reason", Field::Static("token_expired"));
-        line.put("detail", Field::Text(text.to_owned()));
+        line.put("detail", Field::Text(text.into()));
         line.put("changes", Field::List(vec!["scheme_case", "quotes_removed"]));
         line.put("duration_ms", Field::Millis(Duration::from_micros(1234)));
         line

@@ -120,7 +120,7 @@ impl Log {
         }
     }
 
-    pub(super) fn line(&self, line: &Line) {
+    pub(super) fn line(&self, line: &Line<'_>) {
         if self.wants(line.level()) {
             self.send(Message::Line(line.write(self.settings.format, self.colour)));
         }

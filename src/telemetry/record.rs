@@ -1,5 +1,6 @@
 //! The record of a refusal, and the line that tells of it: the same keys in every format.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -99,7 +100,7 @@ impl Refusal {
     pub(super) fn told(&self, sequence: u64) -> Told {
         let line = self.line(0).write(super::LogFormat::Json, false);
         let rest = line.trim_end().strip_prefix('{').unwrap_or_default();
-        let path = if self.facts.unread { String::new() } else { cut(self.facts.uri.path().as_bytes(), MOST_PATH) };
+        let path = if self.facts.unread { Cow::default() } else { cut(self.facts.uri.path().as_bytes(), MOST_PATH) };
         Told {
             sequence,
             at: self.at,
@@ -113,16 +114,16 @@ impl Refusal {
     }
 
     /// The line, with the number of equal ones that were left out before it.
-    pub(super) fn line(&self, suppressed: u64) -> Line {
+    pub(super) fn line(&self, suppressed: u64) -> Line<'_> {
         let mut line = Line::new(self.at, self.reason.level().into(), "request_refused");
         line.put("status", Field::Integer(self.status.into()));
         line.put("source", Field::Static(self.reason.source().name()));
         line.put("reason", Field::Static(self.reason.code()));
         line.put_some("detail", text(&self.detail));
         line.put_some("hint", text(&self.hint));
-        line.put("doc", Field::Text(self.reason.doc_url()));
+        line.put("doc", Field::Text(self.reason.doc_url().into()));
         line.put_some("request_id", (!self.request_id.is_empty()).then(|| shown(self.request_id.as_bytes(), MOST)));
-        line.put_some("trace_id", self.trace_id.clone().map(Field::Text));
+        line.put_some("trace_id", self.trace_id.as_deref().map(|id| Field::Text(id.into())));
         put_request(&mut line, &self.facts, self.client, self.token_name.as_deref());
         put_decisions(&mut line, &self.facts, self.fingerprint);
         line.put_some("permission", self.permission.as_deref().and_then(text));
@@ -155,11 +156,11 @@ pub struct ServedLine<'a> {
 }
 
 impl ServedLine<'_> {
-    pub(super) fn line(&self) -> Line {
+    pub(super) fn line(&self) -> Line<'_> {
         let mut line = Line::new(SystemTime::now(), Level::Info, "request_served");
         line.put("status", Field::Integer(self.status.as_u16().into()));
         line.put("request_id", shown(self.request_id.as_bytes(), MOST));
-        line.put_some("trace_id", self.facts.trace_id().map(|id| Field::Text(id.to_owned())));
+        line.put_some("trace_id", self.facts.trace_id().map(|id| Field::Text(id.into())));
         put_request(&mut line, self.facts, Some(self.client), None);
         put_decisions(&mut line, self.facts, self.fingerprint);
         line.put("duration_ms", Field::Millis(self.duration));
@@ -169,24 +170,24 @@ impl ServedLine<'_> {
 }
 
 /// What was asked, and by whom. Of a request that could not be read there is only the client.
-fn put_request(line: &mut Line, facts: &RequestFacts, client: Option<IpAddr>, token_name: Option<&str>) {
+fn put_request<'a>(line: &mut Line<'a>, facts: &'a RequestFacts, client: Option<IpAddr>, token_name: Option<&'a str>) {
     if !facts.unread {
         line.put("method", shown(facts.method.as_str().as_bytes(), MOST));
         line.put("path", shown(facts.uri.path().as_bytes(), MOST_PATH));
     }
-    line.put_some("client", client.map(|client| Field::Text(client.to_string())));
+    line.put_some("client", client.map(|client| Field::Text(client.to_string().into())));
     line.put_some("forwarded_for", facts.forwarded_for.as_ref().map(|value| shown(value.as_bytes(), MOST)));
     line.put_some("user_agent", facts.user_agent.as_ref().map(|value| shown(value.as_bytes(), MOST)));
-    line.put_some("token_name", token_name.map(|name| Field::Text(name.to_owned())));
+    line.put_some("token_name", token_name.map(|name| Field::Text(name.into())));
 }
 
-fn put_decisions(line: &mut Line, facts: &RequestFacts, fingerprint: Option<Fingerprint>) {
+fn put_decisions<'a>(line: &mut Line<'a>, facts: &'a RequestFacts, fingerprint: Option<Fingerprint>) {
     if facts.unread {
         return;
     }
     let (auth, org) = (&facts.auth, &facts.org);
     line.put_some("token_kind", auth.token.map(|token| Field::Static(token.kind.name())));
-    line.put_some("token_fingerprint", fingerprint.map(|print| Field::Text(print.to_string())));
+    line.put_some("token_fingerprint", fingerprint.map(|print| Field::Text(print.to_string().into())));
     line.put("auth_received", Field::Static(auth.received.name()));
     line.put("auth_sent", Field::Static(auth.sent.name()));
     if !auth.changes.is_empty() {
@@ -198,11 +199,26 @@ fn put_decisions(line: &mut Line, facts: &RequestFacts, fingerprint: Option<Fing
 }
 
 /// What a stranger sent, fit to be told: no secret, at most `most` bytes, bytes that are no UTF-8 as `\xff`.
-fn shown(bytes: &[u8], most: usize) -> Field {
+fn shown(bytes: &[u8], most: usize) -> Field<'_> {
     Field::Text(cut(bytes, most))
 }
 
-fn cut(bytes: &[u8], most: usize) -> String {
+fn cut(bytes: &[u8], most: usize) -> Cow<'_, str> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => redact(text),
+        Err(_) => Cow::Owned(redact(&spelled_out(bytes)).into_owned()),
+    };
+    if text.len() <= most {
+        return text;
+    }
+    // The cut comes last: before, it could make a token too short to be known.
+    let mut text = text.into_owned();
+    text.truncate(text.floor_char_boundary(most));
+    text.push('…');
+    Cow::Owned(text)
+}
+
+fn spelled_out(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -210,17 +226,11 @@ fn cut(bytes: &[u8], most: usize) -> String {
             let _ = write!(text, "\\x{byte:02x}");
         }
     }
-    let mut text = redact(&text).into_owned();
-    if text.len() > most {
-        // The cut comes last: before, it could make a token too short to be known.
-        text.truncate(text.floor_char_boundary(most));
-        text.push('…');
-    }
     text
 }
 
 /// What we or Grafana said, if anything was.
-fn text(text: &str) -> Option<Field> {
+fn text(text: &str) -> Option<Field<'_>> {
     (!text.is_empty()).then(|| shown(text.as_bytes(), MOST_SAID))
 }
 

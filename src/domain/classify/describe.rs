@@ -66,11 +66,30 @@ pub(super) fn endpoint(case: &Case<'_>) -> String {
     if case.request.unread {
         return "this call".to_owned();
     }
+    if let Some(text) = plain_endpoint(case) {
+        return text;
+    }
     let is_word = |segment: &str| segment.len() < 64 && segment.bytes().all(|b| b.is_ascii_lowercase() || b == b'.');
     let is_open = |segment: &str| segment.len() < 24 || is_word(segment);
     let shorten = |segment: &str| if is_open(segment) { printable(segment, 64) } else { "…".to_owned() };
     let segments: Vec<_> = case.route.path.split('/').take(9).map(shorten).collect();
     format!("`{} {}`", printable(case.request.method.as_str(), 12), segments.join("/"))
+}
+
+/// The same where nothing has to be left out, which is the rule.
+fn plain_endpoint(case: &Case<'_>) -> Option<String> {
+    let (method, path) = (case.request.method.as_str(), case.route.path);
+    let mut segments = 0;
+    let mut length = 0;
+    for byte in path.bytes() {
+        length = if byte == b'/' { 0 } else { length + 1 };
+        segments += usize::from(byte == b'/');
+        if length >= 24 || segments > 8 || !byte.is_ascii_graphic() || byte == b'`' {
+            return None;
+        }
+    }
+    (method.len() <= 12 && method.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'`'))
+        .then(|| ["`", method, " ", path, "`"].concat())
 }
 
 /// A header's value.
@@ -79,5 +98,8 @@ pub(super) fn value(header: Option<&http::HeaderValue>) -> Option<String> {
 }
 
 fn printable(value: &str, length: usize) -> String {
+    if value.len() <= length && value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'`') {
+        return value.to_owned();
+    }
     value.chars().filter(|c| c.is_ascii_graphic() && *c != '`').take(length).collect()
 }

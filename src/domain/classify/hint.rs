@@ -21,10 +21,15 @@ pub(super) fn write(case: &Case<'_>, finding: Finding) -> Verdict {
 }
 
 fn sentence(clause: &str) -> String {
-    let mut characters = clause.chars();
-    let first = characters.next().map(|c| c.to_ascii_uppercase());
-    let end = if clause.ends_with('.') { "" } else { "." };
-    first.into_iter().chain(characters).chain(end.chars()).collect()
+    let mut text = String::with_capacity(clause.len() + 1);
+    text.push_str(clause);
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    if !clause.ends_with('.') {
+        text.push('.');
+    }
+    text
 }
 
 /// What else is wrong, or was changed, and may matter.

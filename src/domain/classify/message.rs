@@ -47,6 +47,9 @@ const QUOTED: usize = 400;
 
 /// Words of an answer, fit for a log.
 pub(super) fn quoted(message: &str) -> String {
+    if message.len() <= QUOTED && message.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'`') {
+        return message.to_owned();
+    }
     let mut kept: Vec<char> = message.chars().filter(|c| !c.is_control() && *c != '`').collect();
     // The cause stands at the end of a long message: `… is forbidden: User … cannot …: <cause>`.
     if let Some(surplus) = kept.len().checked_sub(QUOTED).filter(|surplus| *surplus > 0) {
