@@ -61,7 +61,7 @@ pub(super) fn follow(
     let (before, newest, follower) = ring.follow(last);
     // Tells a browser when to come again, and everybody that the stream has begun.
     let mut first = VecDeque::from([Bytes::from_static(b"retry: 2000\n\n")]);
-    first.extend(last.and_then(|last| gap(last, before.first().map(|told| told.sequence), newest)));
+    first.extend(last.and_then(|last| gap(last, before.first().map(|told| told.sequence - told.suppressed), newest)));
     first.extend(before.iter().filter(|told| filter.fits(told)).map(|told| event(told)));
     let state = State { first, follower, filter, _place: place };
     let events = stream::unfold(state, |mut state| async move {

@@ -1,4 +1,4 @@
-//! Folds refusals that repeat: the same one of the same caller is written at most once a second, then counted.
+//! Folds refusals that repeat: of the same one of the same caller so many are written in a second, the rest is counted.
 //!
 //! Pure: the time is an argument. Every refusal is either written or counted in the `suppressed` of a later line.
 
@@ -44,9 +44,11 @@ pub(super) struct Folded {
     pub(super) suppressed: u64,
 }
 
-/// What came within a window after the line that opened it.
+/// What came within a window after the one that opened it.
 #[derive(Debug, Default)]
 struct Window {
+    /// How many were written.
+    written: u32,
     /// The last that came.
     held: Option<Arc<Refusal>>,
     /// Those before it.
@@ -64,19 +66,30 @@ impl Window {
 }
 
 /// The windows that are open. Each lasts as long, so they end in the order in which they began.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Folding {
+    /// How many equal ones are written in a window before the rest is counted.
+    free: u32,
     windows: HashMap<Key, Window>,
     ends: VecDeque<(Instant, Key)>,
 }
 
 impl Folding {
+    /// Writes `free` equal ones in a second.
+    pub(super) fn new(free: u32) -> Self {
+        Self { free, windows: HashMap::new(), ends: VecDeque::new() }
+    }
+
     /// Takes a refusal in, and gives out what is to be written now.
     pub(super) fn take(&mut self, refusal: Arc<Refusal>, now: Instant, write: &mut impl FnMut(Folded)) {
         self.expire(now, write);
         let key = Key::of(&refusal);
         if let Some(window) = self.windows.get_mut(&key) {
-            return window.hold(refusal);
+            if window.written >= self.free {
+                return window.hold(refusal);
+            }
+            window.written += 1;
+            return write(Folded { refusal, suppressed: 0 });
         }
         if self.windows.len() >= MOST {
             self.close_oldest(write);
@@ -108,7 +121,7 @@ impl Folding {
     }
 
     fn open(&mut self, key: Key, now: Instant) {
-        self.windows.insert(key, Window::default());
+        self.windows.insert(key, Window { written: 1, ..Window::default() });
         self.ends.push_back((now + WINDOW, key));
     }
 
@@ -143,8 +156,18 @@ mod tests {
     }
 
     #[test]
+    fn so_many_equal_ones_are_written_as_are_free() {
+        let mut folding = Folding::new(3);
+        let start = Instant::now();
+        let equal = (0..10).map(|_| refusal(Reason::TokenExpired, 1));
+        assert_eq!(written(&mut folding, start, equal), [0, 0, 0]);
+        // Seven were held: one is written for all of them, and opens the next window.
+        assert_eq!(written(&mut folding, start + WINDOW, [refusal(Reason::TokenExpired, 1)]), [6, 0]);
+    }
+
+    #[test]
     fn the_same_refusal_is_written_once_a_second_and_then_counted() {
-        let (mut folding, start) = (Folding::default(), Instant::now());
+        let (mut folding, start) = (Folding::new(1), Instant::now());
         let expired = || refusal(Reason::TokenExpired, 1);
         assert_eq!(written(&mut folding, start, (0..10).map(|_| expired())), [0]);
         assert_eq!(written(&mut folding, start + WINDOW / 2, [expired()]), [0u64; 0]);
@@ -172,7 +195,7 @@ mod tests {
             with_token(b"a"),
             with_token(b"b"),
         ];
-        assert_eq!(written(&mut Folding::default(), Instant::now(), all), [0; 5]);
+        assert_eq!(written(&mut Folding::new(1), Instant::now(), all), [0; 5]);
     }
 
     #[test]
@@ -183,12 +206,12 @@ mod tests {
             refusal.fingerprint = Some(key.hash(1, b"a").fingerprint());
             refusal
         };
-        assert_eq!(written(&mut Folding::default(), Instant::now(), [from(1), from(2), from(3)]), [0]);
+        assert_eq!(written(&mut Folding::new(1), Instant::now(), [from(1), from(2), from(3)]), [0]);
     }
 
     #[test]
     fn a_flood_of_callers_flushes_the_oldest_and_stays_within_the_bound() {
-        let (mut folding, now) = (Folding::default(), Instant::now());
+        let (mut folding, now) = (Folding::new(1), Instant::now());
         let held = (0..3).map(|_| refusal(Reason::TokenExpired, 1));
         assert_eq!(written(&mut folding, now, held), [0]);
         let flood = (0..5000u32).map(|number| {
@@ -205,7 +228,7 @@ mod tests {
         /// Each refusal is a line of its own or counted in one, whatever comes when.
         #[test]
         fn none_is_lost_and_none_is_counted_twice(arrivals in prop::collection::vec((0u64..700, 0u8..4), 0..200)) {
-            let (mut folding, mut now) = (Folding::default(), Instant::now());
+            let (mut folding, mut now) = (Folding::new(1), Instant::now());
             let mut lines: HashMap<Option<IpAddr>, Vec<Instant>> = HashMap::new();
             let mut told = 0;
             let count = arrivals.len() as u64;

@@ -83,7 +83,7 @@ impl Log {
         let (sender, receiver) = sync_channel(MAX_WAITING);
         let dropped = Arc::<AtomicU64>::default();
         let pen = Pen { out, settings, colour, dropped: Arc::clone(&dropped) };
-        let writer = Writer { pen, folding: Folding::default() };
+        let writer = Writer { pen, folding: Folding::new(1) };
         std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&receiver))?;
         let guard = LogGuard(sender.clone());
         Ok((Self { sender, dropped, settings, colour }, guard))

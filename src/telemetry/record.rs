@@ -97,12 +97,13 @@ impl Refusal {
     }
 
     /// The record for those who look later, with its number.
-    pub(super) fn told(&self, sequence: u64) -> Told {
-        let line = self.line(0).write(super::LogFormat::Json, false);
+    pub(super) fn told(&self, sequence: u64, suppressed: u64) -> Told {
+        let line = self.line(suppressed).write(super::LogFormat::Json, false);
         let rest = line.trim_end().strip_prefix('{').unwrap_or_default();
         let path = if self.facts.unread { Cow::default() } else { cut(self.facts.uri.path().as_bytes(), MOST_PATH) };
         Told {
             sequence,
+            suppressed,
             at: self.at,
             status: self.status,
             reason: self.reason,

@@ -7,20 +7,28 @@ mod minutes;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::broadcast;
 
 pub use self::minutes::Minute;
 use self::minutes::Minutes;
+use super::fold::{Folded, Folding};
 use super::record::Refusal;
 use crate::domain::reason::Reason;
 use crate::domain::token::Fingerprint;
 
 /// Refusals kept.
 pub const KEPT: usize = 1000;
+
+/// So many equal refusals of one caller are kept each second; of a flood the rest is counted, or it would leave nothing
+/// else to be seen.
+const FREE: u32 = 20;
+
+/// While nothing is held there is nothing to wake for.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// Refusals that wait to be rendered, at most. More at once are counted, and not shown.
 const MAX_WAITING: usize = 1024;
@@ -33,6 +41,8 @@ const MAX_BEHIND: usize = 256;
 pub struct Told {
     /// Its number: from one, rising by one for each refusal, those that are not kept included.
     pub sequence: u64,
+    /// Equal ones that were left out before it.
+    pub suppressed: u64,
     /// When.
     pub at: SystemTime,
     /// The status of the answer.
@@ -91,10 +101,9 @@ struct Kept {
 }
 
 impl Kept {
-    fn take(&mut self, refusal: &Refusal) -> Arc<Told> {
-        self.last += 1;
-        self.minutes.count(refusal.at, refusal.reason, 1);
-        let told = Arc::new(refusal.told(self.last));
+    fn take(&mut self, folded: &Folded) -> Arc<Told> {
+        self.last += 1 + folded.suppressed;
+        let told = Arc::new(folded.refusal.told(self.last, folded.suppressed));
         if self.told.len() == KEPT {
             self.told.pop_front();
         }
@@ -181,13 +190,34 @@ struct Keeper {
 
 impl Keeper {
     fn run(self, receiver: &Receiver<Arc<Refusal>>) {
-        while let Ok(refusal) = receiver.recv() {
-            let mut kept = lock(&self.kept);
-            self.count_missed(&mut kept, refusal.at);
-            let told = kept.take(&refusal);
-            // Nobody follows: nobody is told. Under the lock, for whoever begins to follow gets the rest from what is kept.
-            let _ = self.followers.send(told);
+        let mut folding = Folding::new(FREE);
+        loop {
+            let mut keep = |folded: Folded| {
+                let mut kept = lock(&self.kept);
+                let told = kept.take(&folded);
+                // Nobody follows: nobody is told. Under the lock, for whoever begins to follow gets the rest from what is
+                // kept.
+                let _ = self.followers.send(told);
+            };
+            let now = Instant::now();
+            folding.expire(now, &mut keep);
+            let wait = folding.next_end().map_or(IDLE, |end| end.saturating_duration_since(now));
+            match receiver.recv_timeout(wait) {
+                Ok(refusal) => {
+                    self.count(&refusal);
+                    folding.take(refusal, Instant::now(), &mut keep);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
+    }
+
+    /// Each counts in its minute, whether it is kept or not.
+    fn count(&self, refusal: &Refusal) {
+        let mut kept = lock(&self.kept);
+        kept.minutes.count(refusal.at, refusal.reason, 1);
+        self.count_missed(&mut kept, refusal.at);
     }
 
     /// Numbers go on over what was missed, so that readers see the gap.

@@ -173,11 +173,13 @@ fn readers_are_bounded_and_one_that_does_not_read_holds_nobody_up() {
     let readers: Vec<_> = (0..16).map(|_| Reader::follow(admin, "", "")).collect();
     let answer = get(admin, "/api/refusals/stream", &[]);
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
-    // Nobody reads: requests are answered all the same.
+    // Nobody reads: requests are answered all the same, and each is counted.
     for _ in 0..2000 {
         refuse(&program, "/api/expired");
     }
     settled(admin, 2000);
+    let told = json(admin, "/api/refusals");
+    assert!(told["refusals"].as_array().unwrap().len() < 1000, "a flood takes all the room");
     drop(readers);
     // Their places come back.
     let deadline = std::time::Instant::now() + Duration::from_secs(20);

@@ -26,10 +26,11 @@ fn entry(out: &mut String, told: &Told) {
     let get = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default();
     let (at, reason) = (timestamp(told.at), told.reason);
     let source = reason.source().name();
+    let times = if told.suppressed > 0 { format!(" <em>×{}</em>", told.suppressed + 1) } else { String::new() };
     let _ = write!(
         out,
         "<li id=\"r{}\"><details><summary><time datetime=\"{at}\">{}</time><span class=\"status\">{}</span>\
-         <span class=\"source {source}\">{source}</span><span class=\"what\"><b>{}</b> <code>{}</code></span>\
+         <span class=\"source {source}\">{source}</span><span class=\"what\"><b>{}</b>{times} <code>{}</code></span>\
          <span class=\"call\">{} {}</span><span class=\"who\">{}</span></summary>",
         told.sequence,
         at.get(11..19).unwrap_or_default(),

@@ -34,14 +34,20 @@ fn what_is_offered_can_be_looked_at_newest_first() {
     );
 }
 
+/// Refusals of as many callers, so that none is folded.
+fn of_client(number: u32, path: &str) -> Arc<Refusal> {
+    let mut refusal = Arc::unwrap_or_clone(refusal(path));
+    refusal.client = Some(std::net::Ipv4Addr::from(number).into());
+    Arc::new(refusal)
+}
+
 #[test]
 fn only_the_last_are_kept_and_none_is_longer_than_it_may_be() {
     let ring = Ring::start().unwrap();
-    let long = refusal(&format!("/{}", "x".repeat(8000)));
-    let short = refusal("/");
+    let long = format!("/{}", "x".repeat(8000));
     let mut offered = 0;
     while offered < KEPT as u64 + 50 {
-        ring.offer(if offered % 100 == 99 { &long } else { &short });
+        ring.offer(&of_client(offered as u32, if offered % 100 == 99 { &long } else { "/" }));
         offered += 1;
         // A thread that may not run for a while must not miss any.
         if offered % 500 == 0 {
@@ -54,21 +60,36 @@ fn only_the_last_are_kept_and_none_is_longer_than_it_may_be() {
 }
 
 #[test]
+fn a_flood_of_one_caller_leaves_the_others_to_be_seen_and_is_counted_whole() {
+    let ring = Ring::start().unwrap();
+    ring.offer(&of_client(1, "/before"));
+    let equal = of_client(2, "/");
+    for _ in 0..500 {
+        ring.offer(&equal);
+    }
+    // The window ends within a second, and tells how many there were.
+    let snapshot = settled(&ring, 501);
+    assert_eq!(snapshot.refusals.len(), 1 + FREE as usize + 1);
+    let last = &snapshot.refusals[0];
+    assert_eq!((last.sequence, last.suppressed), (501, 500 - u64::from(FREE) - 1));
+    assert!(last.json.contains("\"suppressed\":479"), "{}", last.json);
+    let counted: u64 = snapshot.minutes.iter().flat_map(|minute| &minute.counts).map(|(_, count)| count).sum();
+    assert_eq!(counted, 501);
+}
+
+#[test]
 fn what_found_no_room_is_counted_and_leaves_a_gap() {
     let ring = Ring::start().unwrap();
     let held = lock(&ring.kept);
-    for _ in 0..MAX_WAITING + 100 {
-        ring.offer(&refusal("/"));
+    for number in 0..MAX_WAITING as u32 + 100 {
+        ring.offer(&of_client(number, "/"));
     }
     let missed: u64 = ring.missed.iter().map(|missed| missed.load(Relaxed)).sum();
     assert!((99..=100).contains(&missed), "{missed}");
     drop(held);
     let snapshot = settled(&ring, MAX_WAITING as u64 + 100);
-    assert_eq!(
-        snapshot.minutes.iter().flat_map(|minute| &minute.counts).map(|(_, count)| count).sum::<u64>(),
-        snapshot.last
-    );
-    assert_eq!(snapshot.last, MAX_WAITING as u64 + 100);
+    let counted: u64 = snapshot.minutes.iter().flat_map(|minute| &minute.counts).map(|(_, count)| count).sum();
+    assert_eq!((counted, snapshot.last), (MAX_WAITING as u64 + 100, MAX_WAITING as u64 + 100));
 }
 
 #[tokio::test]
@@ -89,9 +110,9 @@ async fn a_follower_gets_what_was_kept_and_what_comes_without_a_gap() {
 async fn a_follower_that_does_not_read_is_given_up() {
     let ring = Ring::start().unwrap();
     let (_, _, mut follower) = ring.follow(None);
-    for number in 1..=MAX_BEHIND as u64 + 1 {
-        ring.offer(&refusal("/"));
-        settled(&ring, number);
+    for number in 1..=MAX_BEHIND as u32 + 1 {
+        ring.offer(&of_client(number, "/"));
+        settled(&ring, number.into());
     }
     assert_eq!(follower.next().await.unwrap_err(), Gone::Lagged);
 }
