@@ -1,7 +1,11 @@
 //! The first bytes of an answer's body, read so that a cut at any byte can only make them say less.
 
 use memchr::memmem;
-use serde_json::{Deserializer, Map, Value};
+use serde_json::{Deserializer, Value};
+
+mod members;
+
+use self::members::{First, Members};
 
 /// What the body is.
 #[derive(Debug)]
@@ -19,8 +23,8 @@ pub(super) enum Body {
 /// The members of a JSON body that the rules ask for.
 #[derive(Debug, Default)]
 pub(super) struct Document {
-    /// The first document, where it was whole. Grafana's white-list refusal is two in a row.
-    whole: Option<Map<String, Value>>,
+    /// What else is in the first document, where it was whole. Grafana's white-list refusal is two in a row.
+    whole: Option<Box<Members>>,
     /// `message`. From a cut body only together with a member that says what the message is worth.
     pub(super) message: Option<String>,
     /// `messageId`: generation B.
@@ -29,7 +33,7 @@ pub(super) struct Document {
     pub(super) access_error: Option<String>,
     /// `kind: Status`, or a status with a code: the Kubernetes-style API.
     pub(super) status: bool,
-    /// The body as it came, for [`Document::results`].
+    /// The body as it came, for [`Document::results`], where it was not whole.
     raw: Vec<u8>,
 }
 
@@ -67,25 +71,23 @@ impl Body {
 
 impl Document {
     fn read(raw: &[u8]) -> Self {
-        let first = Deserializer::from_slice(raw).into_iter::<Value>().next();
+        let first = Deserializer::from_slice(raw).into_iter::<First>().next();
         match first {
-            Some(Ok(Value::Object(members))) => Self::from_whole(members, raw),
-            Some(Ok(_)) => Self { raw: raw.to_vec(), ..Self::default() },
+            Some(Ok(First::Object(members))) => Self::from_whole(members),
+            Some(Ok(First::Other)) => Self { raw: raw.to_vec(), ..Self::default() },
             _ => Self::from_cut(raw),
         }
     }
 
-    fn from_whole(members: Map<String, Value>, raw: &[u8]) -> Self {
-        let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
-        let kind = text("kind");
-        let failure = members.get("status").and_then(Value::as_str) == Some("Failure");
+    fn from_whole(mut members: Box<Members>) -> Self {
+        let failure = members.status.as_deref() == Some("Failure");
         Self {
-            message: text("message"),
-            message_id: text("messageId"),
-            access_error: members.get("accessErrorId").map(|id| id.as_str().unwrap_or_default().to_owned()),
-            status: kind.as_deref() == Some("Status") || (failure && members.contains_key("code")),
+            message: members.message.take(),
+            message_id: members.message_id.take(),
+            access_error: members.access_error.take(),
+            status: members.kind.as_deref() == Some("Status") || (failure && members.has_code),
             whole: Some(members),
-            raw: raw.to_vec(),
+            raw: Vec::new(),
         }
     }
 
@@ -111,18 +113,17 @@ impl Document {
 
     /// Whether it says `Unauthorized` and nothing else.
     pub(super) fn is_bare_unauthorized(&self) -> bool {
-        self.says("Unauthorized") && self.whole.as_ref().is_some_and(|members| members.len() == 1)
+        self.says("Unauthorized") && self.whole.as_ref().is_some_and(|members| members.count == 1)
     }
 
     /// Whether it is exactly `message` and `traceID`: an error without an identity of its own.
     pub(super) fn is_plain_error(&self) -> bool {
-        self.says("Unauthorized")
-            && self.whole.as_ref().is_some_and(|members| members.len() == 2 && members.contains_key("traceID"))
+        self.says("Unauthorized") && self.whole.as_ref().is_some_and(|members| members.count == 2 && members.has_trace)
     }
 
     /// Whether `error.id` is this.
     pub(super) fn has_error_id(&self, id: &str) -> bool {
-        let error = self.whole.as_ref().and_then(|members| members.get("error"));
+        let error = self.whole.as_ref().and_then(|members| members.error.as_ref());
         error.and_then(|error| error.get("id")).and_then(Value::as_str) == Some(id)
     }
 
@@ -132,7 +133,7 @@ impl Document {
             memmem::find(&self.raw, b"\"results\"")?;
             return Some(cut_refusal(&self.raw));
         };
-        let results = members.get("results")?.as_object()?;
+        let results = members.results.as_ref()?.as_object()?;
         Some(results.values().find_map(result_refusal))
     }
 }

@@ -87,7 +87,8 @@ fn next_step(case: &Case<'_>, finding: &Finding) -> String {
     let request = case.request;
     let (what, endpoint) = (describe::credential(request), describe::endpoint(case));
     let caller = describe::caller(request);
-    let org = describe::organisation(request);
+    let named = matches!(finding.reason, Reason::OrgMismatch | Reason::PermissionMissing | Reason::NotAMember);
+    let org = if named { describe::organisation(request) } else { None };
     let org = org.as_deref().unwrap_or("that organisation");
     match finding.reason {
         Reason::CredentialMissing => missing(case),
