@@ -27,13 +27,9 @@ impl Browser {
             println!("skipped: {missing} is not installed");
             return None;
         }
-        let mut command = Command::new("/usr/bin/chromedriver");
-        let mut driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let port = BufReader::new(driver.stdout.take().unwrap()).lines().find_map(|line| {
-            let line = line.unwrap();
-            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
-        });
-        let address = SocketAddr::from(([127, 0, 0, 1], port.unwrap()));
+        // Several start at once here, and may choose the same port: then one of them ends, and chooses again.
+        let (driver, port) = (0..5).find_map(|_| driver()).expect("chromedriver does not start");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut browser = Self { driver, address, session: String::new() };
         let window = format!("--window-size={width},{height}");
         let options = json!({
@@ -125,6 +121,20 @@ impl Browser {
         let bytes = base64::engine::general_purpose::STANDARD.decode(picture.as_str().unwrap()).unwrap();
         std::fs::write(Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
     }
+}
+
+/// A driver, and where it listens.
+fn driver() -> Option<(Child, u16)> {
+    let mut command = Command::new("/usr/bin/chromedriver");
+    let mut driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let port = BufReader::new(driver.stdout.take().unwrap()).lines().find_map(|line| {
+        line.unwrap().split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+    });
+    if port.is_none() {
+        let _ = driver.kill();
+        let _ = driver.wait();
+    }
+    Some((driver, port?))
 }
 
 impl Drop for Browser {
