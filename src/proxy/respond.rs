@@ -100,14 +100,12 @@ pub const fn status_of(reason: Reason) -> u16 {
 
 /// RFC 9209: who refused, in one header. `received` is the status that another sent.
 pub fn proxy_status(reason: Reason, received: Option<StatusCode>) -> Option<HeaderValue> {
-    let code = reason.code();
-    let value = match (received, reason.source()) {
-        (Some(status), _) => {
-            format!("grafana-token-proxy; received-status={}; details=\"{code}\"", status.as_u16())
-        }
-        (None, Source::Client) => format!("grafana-token-proxy; error=http_request_error; details=\"{code}\""),
-        (None, _) => format!("grafana-token-proxy; error={}; details=\"{code}\"", error_type(reason)),
+    let (key, word) = match (&received, reason.source()) {
+        (Some(status), _) => ("received-status=", status.as_str()),
+        (None, Source::Client) => ("error=", "http_request_error"),
+        (None, _) => ("error=", error_type(reason)),
     };
+    let value = ["grafana-token-proxy; ", key, word, "; details=\"", reason.code(), "\""].concat();
     HeaderValue::try_from(value).ok()
 }
 

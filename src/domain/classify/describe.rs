@@ -57,7 +57,7 @@ pub(super) fn organisation(request: &RequestFacts) -> Option<String> {
         OrgBy::Learned => "learned from Grafana",
         OrgBy::Default => "set by `org.default`",
     };
-    Some(format!("organisation {number} ({by})"))
+    Some(["organisation ", &number, " (", by, ")"].concat())
 }
 
 /// Method and path. Long segments may be secrets (public dashboards), and are left out; groups of `/apis/` are long words

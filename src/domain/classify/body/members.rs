@@ -1,9 +1,9 @@
 //! The members of a JSON object that the rules ask for; the rest is passed over without being kept.
 
-use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 /// What was found.
@@ -27,6 +27,32 @@ pub(super) struct Members {
 #[derive(Debug)]
 pub(super) enum First {
     Object(Box<Members>),
+    Other,
+}
+
+/// The name of a member.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(field_identifier)]
+enum Name {
+    #[serde(rename = "message")]
+    Message,
+    #[serde(rename = "messageId")]
+    MessageId,
+    #[serde(rename = "accessErrorId")]
+    AccessErrorId,
+    #[serde(rename = "kind")]
+    Kind,
+    #[serde(rename = "status")]
+    Status,
+    #[serde(rename = "error")]
+    Error,
+    #[serde(rename = "results")]
+    Results,
+    #[serde(rename = "code")]
+    Code,
+    #[serde(rename = "traceID")]
+    TraceId,
+    #[serde(other)]
     Other,
 }
 
@@ -100,20 +126,20 @@ impl<'de> Visitor<'de> for FirstVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<First, A::Error> {
         let mut found = Members::default();
-        while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+        while let Some(name) = members.next_key::<Name>()? {
             found.count += 1;
             // Of two members of one name the last counts, as for most readers of JSON.
-            match &*name {
-                "message" => found.message = members.next_value::<Text>()?.0,
-                "messageId" => found.message_id = members.next_value::<Text>()?.0,
-                "accessErrorId" => found.access_error = Some(members.next_value::<Text>()?.0.unwrap_or_default()),
-                "kind" => found.kind = members.next_value::<Text>()?.0,
-                "status" => found.status = members.next_value::<Text>()?.0,
-                "error" => found.error = Some(members.next_value()?),
-                "results" => found.results = Some(members.next_value()?),
-                name => {
-                    found.has_code |= name == "code";
-                    found.has_trace |= name == "traceID";
+            match name {
+                Name::Message => found.message = members.next_value::<Text>()?.0,
+                Name::MessageId => found.message_id = members.next_value::<Text>()?.0,
+                Name::AccessErrorId => found.access_error = Some(members.next_value::<Text>()?.0.unwrap_or_default()),
+                Name::Kind => found.kind = members.next_value::<Text>()?.0,
+                Name::Status => found.status = members.next_value::<Text>()?.0,
+                Name::Error => found.error = Some(members.next_value()?),
+                Name::Results => found.results = Some(members.next_value()?),
+                Name::Code | Name::TraceId | Name::Other => {
+                    found.has_code |= matches!(name, Name::Code);
+                    found.has_trace |= matches!(name, Name::TraceId);
                     members.next_value::<IgnoredAny>()?;
                 }
             }
