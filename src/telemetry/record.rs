@@ -11,7 +11,6 @@ use http::{HeaderValue, StatusCode};
 use super::Level;
 use super::format::{Field, Line};
 use super::redact::redact;
-use super::ring::Told;
 use crate::domain::credential::AuthForm;
 use crate::domain::head::RequestFacts;
 use crate::domain::reason::Reason;
@@ -96,22 +95,9 @@ impl Refusal {
         if carried || self.facts.auth.received != AuthForm::None { "other" } else { "none" }
     }
 
-    /// The record for those who look later, with its number.
-    pub(super) fn told(&self, sequence: u64, suppressed: u64) -> Told {
-        let line = self.line(suppressed).write(super::LogFormat::Json, false);
-        let rest = line.trim_end().strip_prefix('{').unwrap_or_default();
-        let path = if self.facts.unread { Cow::default() } else { cut(self.facts.uri.path().as_bytes(), MOST_PATH) };
-        Told {
-            sequence,
-            suppressed,
-            at: self.at,
-            status: self.status,
-            reason: self.reason,
-            token_name: self.token_name.clone(),
-            fingerprint: self.fingerprint,
-            path: path.into(),
-            json: format!("{{\"seq\":{sequence},{rest}").into(),
-        }
+    /// The path as it is shown.
+    pub(super) fn path(&self) -> Cow<'_, str> {
+        if self.facts.unread { Cow::default() } else { cut(self.facts.uri.path().as_bytes(), MOST_PATH) }
     }
 
     /// The line, with the number of equal ones that were left out before it.

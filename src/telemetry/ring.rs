@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 
 pub use self::minutes::Minute;
 use self::minutes::Minutes;
+use super::LogFormat;
 use super::fold::{Folded, Folding};
 use super::record::Refusal;
 use crate::domain::reason::Reason;
@@ -57,6 +58,24 @@ pub struct Told {
     pub path: Box<str>,
     /// The whole record: one JSON object, `seq` and then the keys of the log line.
     pub json: Box<str>,
+}
+
+impl Told {
+    fn of(Folded { refusal, suppressed }: &Folded, sequence: u64) -> Self {
+        let line = refusal.line(*suppressed).write(LogFormat::Json, false);
+        let rest = line.trim_end().strip_prefix('{').unwrap_or_default();
+        Self {
+            sequence,
+            suppressed: *suppressed,
+            at: refusal.at,
+            status: refusal.status,
+            reason: refusal.reason,
+            token_name: refusal.token_name.clone(),
+            fingerprint: refusal.fingerprint,
+            path: refusal.path().into(),
+            json: format!("{{\"seq\":{sequence},{rest}").into(),
+        }
+    }
 }
 
 /// What is known at one moment.
@@ -103,7 +122,7 @@ struct Kept {
 impl Kept {
     fn take(&mut self, folded: &Folded) -> Arc<Told> {
         self.last += 1 + folded.suppressed;
-        let told = Arc::new(folded.refusal.told(self.last, folded.suppressed));
+        let told = Arc::new(Told::of(folded, self.last));
         if self.told.len() == KEPT {
             self.told.pop_front();
         }
