@@ -95,7 +95,12 @@ impl<'a> Line<'a> {
             out.push_str(key);
             out.push_str("\":");
             match value {
-                Field::Static(text) => put_json_text(out, text),
+                // Names of ours: nothing in them has to be escaped.
+                Field::Static(text) => {
+                    out.push('"');
+                    out.push_str(text);
+                    out.push('"');
+                }
                 Field::Text(text) => put_json_text(out, text),
                 Field::List(list) => {
                     out.push('[');

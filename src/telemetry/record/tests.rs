@@ -153,3 +153,10 @@ proptest! {
         prop_assert!(json["user_agent"].is_string());
     }
 }
+
+#[test]
+fn addresses_are_written_as_everywhere() {
+    for text in ["0.0.0.0", "10.20.3.4", "255.255.255.255", "::1", "2001:db8::ffff"] {
+        assert_eq!(address(text.parse().unwrap()), text);
+    }
+}
