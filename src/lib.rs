@@ -7,7 +7,7 @@
 //! gate of [`proxy`] asks [`domain::decide`] (client → credential → organisation → limit) → refused:
 //! [`proxy::respond`] · granted: [`proxy::headers`] cleans and stamps, and the request is forwarded → [`upstream`] →
 //! [`domain::classify`] reads the answer (with a bounded peek where it must see the body) → [`proxy::headers`] cleans the
-//! answer → [`telemetry`] writes the line and the counters.
+//! answer → [`telemetry`] writes the line and the counters, and keeps the refusal for [`admin`] to show.
 
 pub mod domain;
 pub mod progress;

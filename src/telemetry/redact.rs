@@ -42,6 +42,10 @@ enum Before {
 
 /// `text` without its secrets; the same text, borrowed, where there are none.
 pub fn redact(text: &str) -> Cow<'_, str> {
+    // An id of ours, as each line has one: no beginning, no label, and no chance is made of these.
+    if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Cow::Borrowed(text);
+    }
     let mut clean: Option<String> = None;
     let mut before = Before::Nothing;
     let mut rest = text;
