@@ -71,7 +71,11 @@ impl Body {
 
 impl Document {
     fn read(raw: &[u8]) -> Self {
-        let first = Deserializer::from_slice(raw).into_iter::<First>().next();
+        // Text is judged once as a whole, bytes anew for each string.
+        let first = match std::str::from_utf8(raw) {
+            Ok(text) => Deserializer::from_str(text).into_iter::<First>().next(),
+            Err(_) => Deserializer::from_slice(raw).into_iter::<First>().next(),
+        };
         match first {
             Some(Ok(First::Object(members))) => Self::from_whole(members),
             Some(Ok(First::Other)) => Self { raw: raw.to_vec(), ..Self::default() },

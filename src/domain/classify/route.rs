@@ -14,6 +14,10 @@ const REMOVED: [&str; 3] = ["/api/auth/keys", "/api/serviceaccounts/migrate", "/
 
 impl<'a> Route<'a> {
     pub(super) fn of(path: &'a str) -> Self {
+        // Without a sub-path, which is the rule, there is nothing to look for.
+        if path.starts_with("/api/") || path.starts_with("/apis/") {
+            return Self { path, local: path };
+        }
         let local = ["/api/", "/apis/"].iter().filter_map(|mark| path.find(mark)).min();
         let local = local.and_then(|start| path.get(start..)).unwrap_or(path);
         Self { path, local }

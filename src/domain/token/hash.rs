@@ -10,6 +10,13 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(u64);
 
+impl Fingerprint {
+    /// Its 48 bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Twelve digits of eight bytes; by hand, for each line of a log has one.
