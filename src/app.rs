@@ -20,7 +20,6 @@ use crate::limits::Limits;
 use crate::proxy::{Proxy, Shared};
 use crate::server::{self, Bound};
 use crate::telemetry::otlp::Spans;
-use crate::telemetry::ring::Ring;
 use crate::telemetry::{Log, Metrics, Recorder, Sources};
 use crate::upstream::{Gauges, REAP_EVERY, Upstream};
 
@@ -71,8 +70,7 @@ impl App {
     pub fn start(config: &Config, log: Log) -> Result<Self, StartError> {
         let (limits, gauges) = (Arc::new(Limits::new(&config.limits)), Arc::<Gauges>::default());
         let spans = config.spans.clone().map(Spans::start).transpose()?;
-        let ring = config.admin.console.map(|_| Ring::start()).transpose()?;
-        let recorder = recorder(log, &limits, &gauges).with_spans(spans.clone()).with_ring(ring);
+        let recorder = recorder(log, &limits, &gauges).with_spans(spans.clone());
         let count =
             config.server.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut bound: Vec<Bound> = Vec::new();

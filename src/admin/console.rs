@@ -122,7 +122,7 @@ impl Console {
         let html = page::render(&View {
             refusals: &refusals,
             kept: snapshot.refusals.len(),
-            last: snapshot.last,
+            last: self.ring.cursor(snapshot.last),
             minutes: &snapshot.minutes,
             tokens: &self.token_rows(TOKENS),
             config: &self.config,
@@ -137,8 +137,9 @@ impl Console {
 
     fn refusals(&self, query: &Query) -> Answer {
         let snapshot = self.ring.snapshot(usize::MAX);
-        let after = |told: &&Arc<Told>| query.last.is_none_or(|last| told.sequence > last);
-        let fitting = snapshot.refusals.iter().filter(after).filter(|told| query.filter.fits(told));
+        let after = query.last.and_then(|last| self.ring.after(last, snapshot.last)).unwrap_or_default();
+        let fitting =
+            snapshot.refusals.iter().filter(|told| told.sequence > after).filter(|told| query.filter.fits(told));
         let records: Vec<&str> = fitting.take(query.limit.unwrap_or(usize::MAX)).map(|told| &*told.json).collect();
         let minutes = snapshot.minutes.iter().map(|minute| {
             let counts: serde_json::Map<_, _> =
@@ -147,6 +148,7 @@ impl Console {
         });
         let rest = json!({
             "last": snapshot.last,
+            "cursor": self.ring.cursor(snapshot.last).to_string(),
             "kept": snapshot.refusals.len(),
             "since": timestamp(self.ring.began()),
             "minutes": minutes.collect::<Vec<_>>(),

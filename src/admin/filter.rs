@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::reason::{Reason, Source};
-use crate::telemetry::ring::Told;
+use crate::telemetry::ring::{Cursor, Told};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,8 +12,8 @@ pub(super) struct Query {
     pub filter: Filter,
     /// How many at most.
     pub limit: Option<usize>,
-    /// Only what comes after this number.
-    pub last: Option<u64>,
+    /// Only what comes after this.
+    pub last: Option<Cursor>,
 }
 
 /// Which refusals. Whatever is not named fits.
@@ -49,7 +49,7 @@ impl Query {
                 "token" => filter.token = Some(value.into_owned()),
                 "path" => filter.path = Some(value.into_owned()),
                 "limit" => asked.limit = Some(number("limit", &value)?),
-                "last" => asked.last = Some(number("last", &value)?),
+                "last" => asked.last = Some(cursor(&value)?),
                 other => {
                     let known = "reason, status, source, token, path, limit and last";
                     return Err(Wrong(format!("`{}` is no parameter; there are {known}", other.escape_debug())));
@@ -72,6 +72,12 @@ fn source(value: &str) -> Result<Source, Wrong> {
         let names = SOURCES.map(Source::name).join(", ");
         Wrong(format!("`{}` is no source; there are {names}", value.escape_debug()))
     })
+}
+
+fn cursor(value: &str) -> Result<Cursor, Wrong> {
+    value
+        .parse()
+        .map_err(|_| Wrong(format!("`last` must be the id of an event or a number, not `{}`", value.escape_debug())))
 }
 
 fn number<N: std::str::FromStr>(name: &str, value: &str) -> Result<N, Wrong> {
@@ -145,7 +151,7 @@ mod tests {
                     path: Some("/api/*".into()),
                 },
                 limit: Some(5),
-                last: Some(7),
+                last: Some("7".parse().unwrap()),
             }
         );
         for (query, told) in [
@@ -154,6 +160,7 @@ mod tests {
             ("status=x", "number"),
             ("x=1", "reason, status"),
             ("limit=-1", "number"),
+            ("last=x", "id of an event"),
         ] {
             assert!(Query::parse(query).unwrap_err().to_string().contains(told), "{query}");
         }

@@ -13,7 +13,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, StreamBody};
 
 use super::filter::Filter;
-use crate::telemetry::ring::{Follower, Ring, Told};
+use crate::telemetry::ring::{Cursor, Follower, Following, Ring, Told};
+use crate::telemetry::timestamp;
 
 /// How often a stream speaks that has nothing to tell: proxies and browsers take silence for death.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -42,10 +43,13 @@ impl Drop for Place {
 }
 
 struct State {
-    /// What is still to be said before what comes.
+    /// What is to be said before what comes.
     first: VecDeque<Bytes>,
+    /// The number of the last refusal that came, whether it fitted or not.
+    last: u64,
     follower: Follower,
     filter: Filter,
+    ring: Ring,
     _place: Place,
 }
 
@@ -55,15 +59,18 @@ pub(super) fn follow(
     ring: &Ring,
     readers: &Readers,
     filter: Filter,
-    last: Option<u64>,
+    last: Option<Cursor>,
 ) -> Option<UnsyncBoxBody<Bytes, Infallible>> {
     let place = readers.take()?;
-    let (before, newest, follower) = ring.follow(last);
+    let Following { restarted, before, after, follower } = ring.follow(last);
     // Tells a browser when to come again, and everybody that the stream has begun.
     let mut first = VecDeque::from([Bytes::from_static(b"retry: 2000\n\n")]);
-    first.extend(last.and_then(|last| gap(last, before.first().map(|told| told.sequence - told.suppressed), newest)));
-    first.extend(before.iter().filter(|told| filter.fits(told)).map(|told| event(told)));
-    let state = State { first, follower, filter, _place: place };
+    if restarted {
+        let since = timestamp(ring.began());
+        first.push_back(format!("event: restart\ndata: {{\"since\":\"{since}\"}}\n\n").into());
+    }
+    let mut state = State { first, last: after, follower, filter, ring: ring.clone(), _place: place };
+    before.iter().for_each(|told| state.take(told));
     let events = stream::unfold(state, |mut state| async move {
         let event = state.next().await?;
         Some((Ok::<_, Infallible>(Frame::data(event)), state))
@@ -74,50 +81,36 @@ pub(super) fn follow(
 impl State {
     /// The next event. A reader that fell behind gets none: it comes again with the number that it has.
     async fn next(&mut self) -> Option<Bytes> {
-        if let Some(event) = self.first.pop_front() {
-            return Some(event);
-        }
         let silence = tokio::time::sleep(HEARTBEAT);
         tokio::pin!(silence);
         loop {
+            if let Some(event) = self.first.pop_front() {
+                return Some(event);
+            }
             tokio::select! {
-                told = self.follower.next() => match told {
-                    Ok(told) if self.filter.fits(&told) => return Some(event(&told)),
-                    Ok(_) => {}
-                    Err(_) => return None,
-                },
+                told = self.follower.next() => self.take(&told.ok()?),
                 () = &mut silence => return Some(Bytes::from_static(b": still here\n\n")),
             }
         }
     }
-}
 
-fn event(told: &Told) -> Bytes {
-    format!("id: {}\nevent: refusal\ndata: {}\n\n", told.sequence, told.json).into()
-}
-
-/// Says what came after `last` and is kept no more.
-fn gap(last: u64, oldest: Option<u64>, newest: u64) -> Option<Bytes> {
-    let last = if last > newest { 0 } else { last };
-    let missed = match oldest {
-        Some(oldest) => oldest.saturating_sub(last + 1),
-        None => newest.saturating_sub(last),
-    };
-    (missed > 0).then(|| format!("event: gap\ndata: {{\"missed\":{missed}}}\n\n").into())
+    /// What is to be said of a refusal: that others before it are kept no more, and itself where it fits.
+    fn take(&mut self, told: &Arc<Told>) {
+        let missed = told.sequence.saturating_sub(told.suppressed + 1).saturating_sub(self.last);
+        self.last = told.sequence;
+        if missed > 0 {
+            self.first.push_back(format!("event: gap\ndata: {{\"missed\":{missed}}}\n\n").into());
+        }
+        if self.filter.fits(told) {
+            let id = self.ring.cursor(told.sequence);
+            self.first.push_back(format!("id: {id}\nevent: refusal\ndata: {}\n\n", told.json).into());
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_gap_is_what_nobody_can_tell_any_more() {
-        assert_eq!(gap(5, Some(6), 9), None);
-        assert_eq!(gap(5, None, 5), None);
-        assert_eq!(gap(500, Some(1), 3), None);
-        assert!(String::from_utf8_lossy(&gap(5, Some(8), 9).unwrap()).contains("\"missed\":2"));
-        assert!(String::from_utf8_lossy(&gap(5, None, 7).unwrap()).contains("\"missed\":2"));
-    }
 
     #[test]
     fn places_are_bounded_and_given_back() {

@@ -14,6 +14,7 @@ use crate::app::{App, StartError};
 use crate::config::effective::Effective;
 use crate::config::environment::forbids_colour;
 use crate::config::{Config, print, values};
+use crate::telemetry::ring::Ring;
 use crate::telemetry::{Events, Log, LogGuard};
 
 /// Serves until told to stop.
@@ -52,7 +53,8 @@ pub(super) fn start_log(
     out: Box<dyn io::Write + Send>,
     terminal: bool,
 ) -> Result<(Log, LogGuard), StartError> {
-    let (log, guard) = Log::start(config.log, out, terminal, terminal && !forbids_colour())?;
+    let ring = config.admin.console.map(|_| Ring::default());
+    let (log, guard) = Log::start(config.log, out, terminal, terminal && !forbids_colour(), ring)?;
     // Whoever embeds the program may have set a subscriber of its own; then events go there.
     let _ = tracing_subscriber::registry().with(Events::new(log.clone())).try_init();
     // The message of a panic may hold what a stranger sent; its place does not.

@@ -316,6 +316,7 @@ impl Proxy {
         }
         if self.recorder.writes_served() && !refused {
             self.recorder.write_served(&ServedLine {
+                at: SystemTime::now(),
                 facts: &judged.facts,
                 status: served.status,
                 request_id: &judged.id,

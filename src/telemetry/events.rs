@@ -8,7 +8,7 @@ use tracing::{Event, Level as Tracing, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::format::{Field, Line};
+use super::format::{Field, Keys, Opening, Tell};
 use super::redact::redact;
 use super::{Level, Log};
 
@@ -37,15 +37,28 @@ impl<S: Subscriber> Layer<S> for Events {
         }
         let mut said = Said::default();
         event.record(&mut said);
-        let mut line = Line::new(SystemTime::now(), level, "program");
-        line.name(said.event);
-        for (key, value) in said.fields {
-            line.put(key, Field::Text(redact(&value).into_owned().into()));
+        self.0.line(&Spoken { at: SystemTime::now(), level, said });
+    }
+}
+
+struct Spoken {
+    at: SystemTime,
+    level: Level,
+    said: Said,
+}
+
+impl Tell for Spoken {
+    fn opening(&self) -> Opening<'_> {
+        Opening { at: self.at, level: self.level, event: self.said.event.as_deref().unwrap_or("program") }
+    }
+
+    fn tell(&self, keys: &mut impl Keys) {
+        for (key, value) in &self.said.fields {
+            keys.put(key, Field::Text(redact(value)));
         }
-        if !said.message.is_empty() {
-            line.put("detail", Field::Text(redact(&said.message)));
+        if !self.said.message.is_empty() {
+            keys.put("detail", Field::Text(redact(&self.said.message)));
         }
-        self.0.line(&line);
     }
 }
 

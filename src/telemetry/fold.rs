@@ -1,12 +1,14 @@
-//! Folds refusals that repeat: of the same one of the same caller so many are written in a second, the rest is counted.
+//! Folds refusals that repeat: of the same one of the same caller so many are told in a second, the rest is counted.
 //!
-//! Pure: the time is an argument. Every refusal is either written or counted in the `suppressed` of a later line.
+//! Pure: the time is an argument. Every refusal is either told or counted in the `suppressed` of a later one.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
 
 use super::record::Refusal;
 use crate::domain::reason::Reason;
@@ -51,81 +53,111 @@ impl Key {
     }
 }
 
-/// A refusal to be written, and how many were left out before it.
+/// A refusal to be told, and how many were left out before it.
 #[derive(Debug)]
 pub(super) struct Folded {
     pub(super) refusal: Arc<Refusal>,
     pub(super) suppressed: u64,
 }
 
-/// What came within a window after the one that opened it.
+/// Where refusals are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Log,
+    Ring,
+}
+
+impl Place {
+    const ALL: [Self; 2] = [Self::Log, Self::Ring];
+
+    /// How many equal ones are told in a window before the rest is counted. A log is kept for months; the ring is
+    /// looked at now, and only a flood must not leave nothing else to be seen.
+    pub(super) const fn free(self) -> u32 {
+        match self {
+            Self::Log => 1,
+            Self::Ring => 20,
+        }
+    }
+}
+
+/// What came since the refusal that opened it.
 #[derive(Debug, Default)]
 struct Window {
-    /// How many were written.
-    written: u32,
-    /// The last that came.
-    held: Option<Arc<Refusal>>,
-    /// Those before it.
-    dropped: u64,
+    /// How many were told in each place.
+    told: [u32; 2],
+    /// How many were not.
+    held: [u64; 2],
+    /// The last of those.
+    last: Option<Arc<Refusal>>,
 }
 
 impl Window {
-    fn hold(&mut self, refusal: Arc<Refusal>) {
-        self.dropped += u64::from(self.held.replace(refusal).is_some());
+    fn take(&mut self, refusal: Arc<Refusal>, tell: &mut impl FnMut(Place, Folded)) {
+        let mut is_held = false;
+        for ((place, told), held) in Place::ALL.into_iter().zip(&mut self.told).zip(&mut self.held) {
+            if *told < place.free() {
+                *told += 1;
+                tell(place, Folded { refusal: Arc::clone(&refusal), suppressed: 0 });
+            } else {
+                *held += 1;
+                is_held = true;
+            }
+        }
+        if is_held {
+            self.last = Some(refusal);
+        }
     }
 
-    fn close(self) -> Option<Folded> {
-        self.held.map(|refusal| Folded { refusal, suppressed: self.dropped })
+    /// Tells the last of those that were held, and opens the next window with it: its followers wait their second.
+    fn close(mut self, tell: &mut impl FnMut(Place, Folded)) -> Option<Self> {
+        let last = self.last.take()?;
+        let mut next = Self::default();
+        for ((place, told), held) in Place::ALL.into_iter().zip(&mut next.told).zip(self.held) {
+            if let Some(suppressed) = held.checked_sub(1) {
+                *told = 1;
+                tell(place, Folded { refusal: Arc::clone(&last), suppressed });
+            }
+        }
+        Some(next)
     }
 }
 
 /// The windows that are open. Each lasts as long, so they end in the order in which they began.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Folding {
-    /// How many equal ones are written in a window before the rest is counted.
-    free: u32,
-    windows: HashMap<Key, Window>,
+    windows: HashMap<Key, Window, RandomState>,
     ends: VecDeque<(Instant, Key)>,
 }
 
 impl Folding {
-    /// Writes `free` equal ones in a second.
-    pub(super) fn new(free: u32) -> Self {
-        Self { free, windows: HashMap::new(), ends: VecDeque::new() }
-    }
-
-    /// Takes a refusal in, and gives out what is to be written now.
-    pub(super) fn take(&mut self, refusal: Arc<Refusal>, now: Instant, write: &mut impl FnMut(Folded)) {
-        self.expire(now, write);
+    /// Takes a refusal in, and gives out what is to be told now.
+    pub(super) fn take(&mut self, refusal: Arc<Refusal>, now: Instant, tell: &mut impl FnMut(Place, Folded)) {
+        self.expire(now, tell);
         let key = Key::of(&refusal);
         if let Some(window) = self.windows.get_mut(&key) {
-            if window.written >= self.free {
-                return window.hold(refusal);
-            }
-            window.written += 1;
-            return write(Folded { refusal, suppressed: 0 });
+            return window.take(refusal, tell);
         }
         if self.windows.len() >= MOST {
-            self.close_oldest(write);
+            self.close_oldest(tell);
         }
-        write(Folded { refusal, suppressed: 0 });
-        self.open(key, now);
+        let mut window = Window::default();
+        window.take(refusal, tell);
+        self.open(key, window, now);
     }
 
-    /// Writes what was held in windows that have ended.
-    pub(super) fn expire(&mut self, now: Instant, write: &mut impl FnMut(Folded)) {
+    /// Tells what was held in windows that have ended.
+    pub(super) fn expire(&mut self, now: Instant, tell: &mut impl FnMut(Place, Folded)) {
         while self.ends.front().is_some_and(|(end, _)| *end <= now) {
-            if let Some(key) = self.close_oldest(write) {
-                // It was written just now: the next one waits its second.
-                self.open(key, now);
+            if let Some((key, window)) = self.close_oldest(tell) {
+                self.open(key, window, now);
             }
         }
     }
 
-    /// Writes all that is held.
-    pub(super) fn finish(&mut self, write: &mut impl FnMut(Folded)) {
+    /// Tells all that is held.
+    pub(super) fn finish(&mut self, tell: &mut impl FnMut(Place, Folded)) {
         while !self.ends.is_empty() {
-            self.close_oldest(write);
+            self.close_oldest(tell);
         }
     }
 
@@ -134,17 +166,16 @@ impl Folding {
         self.ends.front().map(|(end, _)| *end)
     }
 
-    fn open(&mut self, key: Key, now: Instant) {
-        self.windows.insert(key, Window { written: 1, ..Window::default() });
+    fn open(&mut self, key: Key, window: Window, now: Instant) {
+        self.windows.insert(key, window);
         self.ends.push_back((now + WINDOW, key));
     }
 
-    /// Returns the key if something had been held.
-    fn close_oldest(&mut self, write: &mut impl FnMut(Folded)) -> Option<Key> {
+    /// Returns the window that follows, if something had been held.
+    fn close_oldest(&mut self, tell: &mut impl FnMut(Place, Folded)) -> Option<(Key, Window)> {
         let (_, key) = self.ends.pop_front()?;
-        let folded = self.windows.remove(&key)?.close()?;
-        write(folded);
-        Some(key)
+        let next = self.windows.remove(&key)?.close(tell)?;
+        Some((key, next))
     }
 }
 
@@ -159,29 +190,45 @@ mod tests {
         Refusal { client, ..Refusal::unread(reason, 401, String::new(), String::new()) }
     }
 
-    fn written(folding: &mut Folding, now: Instant, refusals: impl IntoIterator<Item = Refusal>) -> Vec<u64> {
+    /// The counts of those left out before each that is told in `place`.
+    fn told(
+        place: Place,
+        folding: &mut Folding,
+        now: Instant,
+        refusals: impl IntoIterator<Item = Refusal>,
+    ) -> Vec<u64> {
         let mut lines = Vec::new();
-        let mut write = |folded: Folded| lines.push(folded.suppressed);
+        let mut tell = |at: Place, folded: Folded| {
+            if at == place {
+                lines.push(folded.suppressed);
+            }
+        };
         for refusal in refusals {
-            folding.take(Arc::new(refusal), now, &mut write);
+            folding.take(Arc::new(refusal), now, &mut tell);
         }
-        folding.expire(now, &mut write);
+        folding.expire(now, &mut tell);
         lines
     }
 
+    fn written(folding: &mut Folding, now: Instant, refusals: impl IntoIterator<Item = Refusal>) -> Vec<u64> {
+        told(Place::Log, folding, now, refusals)
+    }
+
     #[test]
-    fn so_many_equal_ones_are_written_as_are_free() {
-        let mut folding = Folding::new(3);
+    fn so_many_equal_ones_are_kept_as_are_free() {
+        let mut folding = Folding::default();
         let start = Instant::now();
-        let equal = (0..10).map(|_| refusal(Reason::TokenExpired, 1));
-        assert_eq!(written(&mut folding, start, equal), [0, 0, 0]);
-        // Seven were held: one is written for all of them, and opens the next window.
-        assert_eq!(written(&mut folding, start + WINDOW, [refusal(Reason::TokenExpired, 1)]), [6, 0]);
+        let equal = |count| (0..count).map(|_| refusal(Reason::TokenExpired, 1));
+        assert_eq!(told(Place::Ring, &mut folding, start, equal(25)), [0; 20]);
+        // Five were held: one is told for all of them, and opens the next window.
+        assert_eq!(told(Place::Ring, &mut folding, start + WINDOW, equal(1)), [4, 0]);
+        // The log has folded more; where the ring held nothing, all of its places are free again.
+        assert_eq!(told(Place::Ring, &mut folding, start + WINDOW * 2, equal(21)), [0; 20]);
     }
 
     #[test]
     fn the_same_refusal_is_written_once_a_second_and_then_counted() {
-        let (mut folding, start) = (Folding::new(1), Instant::now());
+        let (mut folding, start) = (Folding::default(), Instant::now());
         let expired = || refusal(Reason::TokenExpired, 1);
         assert_eq!(written(&mut folding, start, (0..10).map(|_| expired())), [0]);
         assert_eq!(written(&mut folding, start + WINDOW / 2, [expired()]), [0u64; 0]);
@@ -209,7 +256,7 @@ mod tests {
             with_token(b"a"),
             with_token(b"b"),
         ];
-        assert_eq!(written(&mut Folding::new(1), Instant::now(), all), [0; 5]);
+        assert_eq!(written(&mut Folding::default(), Instant::now(), all), [0; 5]);
     }
 
     #[test]
@@ -220,12 +267,12 @@ mod tests {
             refusal.fingerprint = Some(key.hash(1, b"a").fingerprint());
             refusal
         };
-        assert_eq!(written(&mut Folding::new(1), Instant::now(), [from(1), from(2), from(3)]), [0]);
+        assert_eq!(written(&mut Folding::default(), Instant::now(), [from(1), from(2), from(3)]), [0]);
     }
 
     #[test]
     fn a_flood_of_callers_flushes_the_oldest_and_stays_within_the_bound() {
-        let (mut folding, now) = (Folding::new(1), Instant::now());
+        let (mut folding, now) = (Folding::default(), Instant::now());
         let held = (0..3).map(|_| refusal(Reason::TokenExpired, 1));
         assert_eq!(written(&mut folding, now, held), [0]);
         let flood = (0..5000u32).map(|number| {
@@ -241,23 +288,27 @@ mod tests {
     proptest! {
         /// Each refusal is a line of its own or counted in one, whatever comes when.
         #[test]
-        fn none_is_lost_and_none_is_counted_twice(arrivals in prop::collection::vec((0u64..700, 0u8..4), 0..200)) {
-            let (mut folding, mut now) = (Folding::new(1), Instant::now());
+        fn none_is_lost_and_none_is_counted_twice(arrivals in prop::collection::vec((0u64..700, 0u8..4, 1..30usize), 0..60)) {
+            let (mut folding, mut now) = (Folding::default(), Instant::now());
             let mut lines: HashMap<Option<IpAddr>, Vec<Instant>> = HashMap::new();
-            let mut told = 0;
-            let count = arrivals.len() as u64;
-            for (gap, client) in arrivals {
+            let mut told = [0; 2];
+            let count: u64 = arrivals.iter().map(|(.., count)| *count as u64).sum();
+            for (gap, client, equal) in arrivals {
                 now += Duration::from_millis(gap);
-                folding.take(Arc::new(refusal(Reason::TokenExpired, client)), now, &mut |folded: Folded| {
-                    told += 1 + folded.suppressed;
-                    lines.entry(folded.refusal.client).or_default().push(now);
-                });
+                for _ in 0..equal {
+                    folding.take(Arc::new(refusal(Reason::TokenExpired, client)), now, &mut |place, folded| {
+                        told[place as usize] += 1 + folded.suppressed;
+                        if place == Place::Log {
+                            lines.entry(folded.refusal.client).or_default().push(now);
+                        }
+                    });
+                }
             }
             for times in lines.values() {
                 prop_assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= WINDOW), "{times:?}");
             }
-            folding.finish(&mut |folded: Folded| told += 1 + folded.suppressed);
-            prop_assert_eq!(told, count);
+            folding.finish(&mut |place, folded| told[place as usize] += 1 + folded.suppressed);
+            prop_assert_eq!(told, [count; 2]);
         }
     }
 }

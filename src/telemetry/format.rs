@@ -1,32 +1,56 @@
 //! One line of the log, in JSON, logfmt, or for eyes.
+//!
+//! Written key by key into the text that is kept: with `log.requests: all` each request pays for a line.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
-use smallvec::SmallVec;
 use time::OffsetDateTime;
 
 use super::{Level, LogFormat};
+use crate::domain::token::Fingerprint;
 
 /// A value in a line.
 #[derive(Clone, Debug)]
 pub(super) enum Field<'a> {
     Static(&'static str),
     Text(Cow<'a, str>),
+    Address(IpAddr),
+    Print(Fingerprint),
     Integer(u64),
     Millis(Duration),
-    List(Vec<&'static str>),
+    List(&'a [&'static str]),
 }
 
-/// A line: flat keys with their values, in order.
-#[derive(Clone, Debug)]
-pub(super) struct Line<'a> {
-    at: SystemTime,
-    level: Level,
-    event: Cow<'static, str>,
-    fields: SmallVec<[(&'static str, Field<'a>); 24]>,
+/// Takes the keys of a line with their values, in order.
+pub(super) trait Keys {
+    fn put(&mut self, key: &'static str, value: Field<'_>);
+
+    #[inline]
+    fn put_some(&mut self, key: &'static str, value: Option<Field<'_>>) {
+        if let Some(value) = value {
+            self.put(key, value);
+        }
+    }
+}
+
+/// How a line begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening<'a> {
+    pub at: SystemTime,
+    pub level: Level,
+    pub event: &'a str,
+}
+
+/// What makes a line.
+pub(super) trait Tell {
+    fn opening(&self) -> Opening<'_>;
+
+    fn tell(&self, keys: &mut impl Keys);
 }
 
 impl Level {
@@ -41,112 +65,139 @@ impl Level {
     }
 }
 
-impl<'a> Line<'a> {
-    pub(super) const fn new(at: SystemTime, level: Level, event: &'static str) -> Self {
-        Self { at, level, event: Cow::Borrowed(event), fields: SmallVec::new_const() }
-    }
-
-    /// Gives the event a name of its own.
-    pub(super) fn name(&mut self, event: Option<String>) {
-        if let Some(event) = event {
-            self.event = Cow::Owned(event);
+/// Appends one line with its end to `out`. `colour` matters to eyes only.
+pub(super) fn write_line(out: &mut String, format: LogFormat, colour: bool, told: &impl Tell) {
+    let opening = told.opening();
+    match format {
+        LogFormat::Json | LogFormat::Auto => {
+            let mut line = Json::begin(out);
+            line.open(opening);
+            told.tell(&mut line);
+            line.end();
         }
+        LogFormat::Logfmt => told.tell(&mut Logfmt::begin(out, opening)),
+        LogFormat::Pretty => told.tell(&mut Pretty::begin(out, colour, opening)),
+    }
+    out.push('\n');
+}
+
+/// One JSON object.
+pub(super) struct Json<'o> {
+    out: &'o mut String,
+    is_empty: bool,
+}
+
+impl<'o> Json<'o> {
+    pub(super) fn begin(out: &'o mut String) -> Self {
+        out.push('{');
+        Self { out, is_empty: true }
     }
 
-    pub(super) fn put(&mut self, key: &'static str, value: Field<'a>) {
-        self.fields.push((key, value));
+    /// The keys with which each line begins.
+    pub(super) fn open(&mut self, opening: Opening<'_>) {
+        self.out.push_str(if self.is_empty { "\"timestamp\":\"" } else { ",\"timestamp\":\"" });
+        self.is_empty = false;
+        put_timestamp(self.out, opening.at);
+        self.out.push_str("\",\"level\":\"");
+        self.out.push_str(opening.level.name());
+        self.out.push_str("\",\"event\":");
+        put_json_text(self.out, opening.event);
     }
 
-    pub(super) fn put_some(&mut self, key: &'static str, value: Option<Field<'a>>) {
-        if let Some(value) = value {
-            self.fields.push((key, value));
-        }
+    pub(super) fn end(self) {
+        self.out.push('}');
     }
+}
 
-    pub(super) const fn level(&self) -> Level {
-        self.level
-    }
-
-    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &Field<'a>)> {
-        self.fields.iter().map(|(key, field)| (*key, field))
-    }
-
-    /// The line with its end. `colour` matters to eyes only.
-    pub(super) fn write(&self, format: LogFormat, colour: bool) -> String {
-        let mut out = String::with_capacity(768);
-        match format {
-            LogFormat::Json | LogFormat::Auto => self.json(&mut out),
-            LogFormat::Logfmt => self.logfmt(&mut out),
-            LogFormat::Pretty => self.pretty(&mut out, colour),
-        }
-        out.push('\n');
-        out
-    }
-
-    fn json(&self, out: &mut String) {
-        out.push_str("{\"timestamp\":\"");
-        put_timestamp(out, self.at);
-        out.push_str("\",\"level\":\"");
-        out.push_str(self.level.name());
-        out.push_str("\",\"event\":");
-        put_json_text(out, &self.event);
-        for (key, value) in &self.fields {
-            out.push_str(",\"");
-            out.push_str(key);
-            out.push_str("\":");
-            match value {
-                // Names of ours: nothing in them has to be escaped.
-                Field::Static(text) => {
-                    out.push('"');
-                    out.push_str(text);
-                    out.push('"');
+impl Keys for Json<'_> {
+    // The kind of a value and the length of a key are known where it is put: without the call, to the compiler, too.
+    #[inline(always)]
+    fn put(&mut self, key: &'static str, value: Field<'_>) {
+        self.out.push_str(if std::mem::take(&mut self.is_empty) { "\"" } else { ",\"" });
+        self.out.push_str(key);
+        let out = &mut *self.out;
+        match value {
+            // Names of ours: nothing in them has to be escaped.
+            Field::Static(text) => {
+                out.push_str("\":\"");
+                out.push_str(text);
+                out.push('"');
+            }
+            Field::Text(text) => {
+                out.push_str("\":");
+                put_json_text(out, &text);
+            }
+            Field::Address(_) | Field::Print(_) => {
+                out.push_str("\":\"");
+                put_plain(out, &value);
+                out.push('"');
+            }
+            Field::List(list) => {
+                out.push_str("\":[");
+                for (number, item) in list.iter().enumerate() {
+                    out.push_str(if number > 0 { "," } else { "" });
+                    put_json_text(out, item);
                 }
-                Field::Text(text) => put_json_text(out, text),
-                Field::List(list) => {
-                    out.push('[');
-                    for (number, item) in list.iter().enumerate() {
-                        out.push_str(if number > 0 { "," } else { "" });
-                        put_json_text(out, item);
-                    }
-                    out.push(']');
-                }
-                number => put_number(out, number),
+                out.push(']');
+            }
+            Field::Integer(_) | Field::Millis(_) => {
+                out.push_str("\":");
+                put_plain(out, &value);
             }
         }
-        out.push('}');
     }
+}
 
-    fn logfmt(&self, out: &mut String) {
+struct Logfmt<'o>(&'o mut String);
+
+impl<'o> Logfmt<'o> {
+    fn begin(out: &'o mut String, opening: Opening<'_>) -> Self {
         out.push_str("timestamp=");
-        put_timestamp(out, self.at);
-        let _ = write!(out, " level={} event=", self.level.name());
-        put_logfmt_text(out, &self.event);
-        for (key, value) in &self.fields {
-            let _ = write!(out, " {key}=");
-            put_logfmt(out, value);
-        }
+        put_timestamp(out, opening.at);
+        let _ = write!(out, " level={} event=", opening.level.name());
+        put_logfmt_text(out, opening.event);
+        Self(out)
     }
+}
 
-    /// Time, level and event first, then the pairs of logfmt; what a reader looks for stands out.
-    fn pretty(&self, out: &mut String, colour: bool) {
+impl Keys for Logfmt<'_> {
+    fn put(&mut self, key: &'static str, value: Field<'_>) {
+        let _ = write!(self.0, " {key}=");
+        put_logfmt(self.0, &value);
+    }
+}
+
+/// Time, level and event first, then the pairs of logfmt; what a reader looks for stands out.
+struct Pretty<'o> {
+    out: &'o mut String,
+    dim: Style,
+    bold: Style,
+}
+
+impl<'o> Pretty<'o> {
+    fn begin(out: &'o mut String, colour: bool, opening: Opening<'_>) -> Self {
         let style = |style: Style| if colour { style } else { Style::new() };
         let (dim, bold) = (style(Style::new().dimmed()), style(Style::new().bold()));
-        let loud = style(match self.level {
+        let loud = style(match opening.level {
             Level::Error => AnsiColor::Red.on_default().bold(),
             Level::Warn => AnsiColor::Yellow.on_default().bold(),
             Level::Info | Level::Debug => AnsiColor::Green.on_default(),
         });
         let _ = write!(out, "{dim}");
-        put_timestamp(out, self.at);
-        let _ = write!(out, "{dim:#} {loud}{:<5}{loud:#} ", self.level.name());
-        put_logfmt_text(out, &self.event);
-        for (key, value) in &self.fields {
-            let plain = Style::new();
-            let style = if matches!(*key, "reason" | "hint") { &bold } else { &plain };
-            let _ = write!(out, " {dim}{key}={dim:#}{style}");
-            put_logfmt(out, value);
-            let _ = write!(out, "{style:#}");
-        }
+        put_timestamp(out, opening.at);
+        let _ = write!(out, "{dim:#} {loud}{:<5}{loud:#} ", opening.level.name());
+        put_logfmt_text(out, opening.event);
+        Self { out, dim, bold }
+    }
+}
+
+impl Keys for Pretty<'_> {
+    fn put(&mut self, key: &'static str, value: Field<'_>) {
+        let dim = self.dim;
+        let style = if matches!(key, "reason" | "hint") { self.bold } else { Style::new() };
+        let _ = write!(self.out, " {dim}{key}={dim:#}{style}");
+        put_logfmt(self.out, &value);
+        let _ = write!(self.out, "{style:#}");
     }
 }
 
@@ -157,40 +208,70 @@ pub fn timestamp(at: SystemTime) -> String {
     text
 }
 
-/// Digit by digit: the machinery of formatting would cost as much as the rest of a line.
+thread_local! {
+    /// The second of the last timestamp, with its text: most lines are of the same second as the one before.
+    static SECOND: Cell<(u64, [u8; 19])> = const { Cell::new((u64::MAX, [0; 19])) };
+}
+
 fn put_timestamp(out: &mut String, at: SystemTime) {
-    let at = OffsetDateTime::from(at);
-    put_digits(out, u64::try_from(at.year()).unwrap_or_default(), 4);
-    for (mark, number) in
-        [('-', u8::from(at.month())), ('-', at.day()), ('T', at.hour()), (':', at.minute()), (':', at.second())]
-    {
-        out.push(mark);
-        put_digits(out, number.into(), 2);
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (mut second, mut text) = SECOND.get();
+    if second != since.as_secs() {
+        second = since.as_secs();
+        text = spell(OffsetDateTime::from(UNIX_EPOCH + Duration::from_secs(second)));
+        SECOND.set((second, text));
     }
+    out.push_str(std::str::from_utf8(&text).unwrap_or_default());
     out.push('.');
-    put_digits(out, at.millisecond().into(), 3);
+    put_digits(out, since.subsec_millis());
     out.push('Z');
 }
 
-/// The last `count` digits.
-fn put_digits(out: &mut String, number: u64, count: u32) {
-    for place in (0..count).rev() {
-        let digit = number / 10_u64.pow(place) % 10;
+/// `2026-11-23T13:52:31`
+fn spell(at: OffsetDateTime) -> [u8; 19] {
+    let mut text = *b"0000-00-00T00:00:00";
+    let year = u32::try_from(at.year()).unwrap_or_default();
+    let numbers = [(0..4, year), (5..7, u8::from(at.month()).into()), (8..10, at.day().into())];
+    let times = [(11..13, at.hour().into()), (14..16, at.minute().into()), (17..19, at.second().into())];
+    for (place, mut number) in numbers.into_iter().chain(times) {
+        for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+    }
+    text
+}
+
+/// Three digits.
+fn put_digits(out: &mut String, number: u32) {
+    for digit in [number / 100, number / 10 % 10, number % 10] {
         out.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
     }
 }
 
-fn put_number(out: &mut String, value: &Field<'_>) {
+/// Numbers, and what consists of digits and marks that stand for themselves everywhere.
+fn put_plain(out: &mut String, value: &Field<'_>) {
     let mut buffer = itoa::Buffer::new();
     match value {
         Field::Integer(number) => out.push_str(buffer.format(*number)),
         Field::Millis(time) => {
-            let micros = u64::try_from((time.as_nanos() + 500) / 1000).unwrap_or(u64::MAX);
+            let micros = time.as_secs().saturating_mul(1_000_000) + u64::from(time.subsec_nanos() + 500) / 1000;
             out.push_str(buffer.format(micros / 1000));
             out.push('.');
-            put_digits(out, micros % 1000, 3);
+            put_digits(out, u32::try_from(micros % 1000).unwrap_or_default());
         }
-        _ => {}
+        Field::Print(print) => print.with_text(|text| out.push_str(text)),
+        // Most addresses are of four numbers, for which the machinery of formatting is dear.
+        Field::Address(IpAddr::V4(address)) => {
+            for (place, number) in address.octets().into_iter().enumerate() {
+                out.push_str(if place > 0 { "." } else { "" });
+                out.push_str(buffer.format(number));
+            }
+        }
+        Field::Address(address) => {
+            let _ = write!(out, "{address}");
+        }
+        Field::Static(_) | Field::Text(_) | Field::List(_) => {}
     }
 }
 
@@ -240,7 +321,7 @@ fn put_logfmt(out: &mut String, value: &Field<'_>) {
         Field::Static(text) => put_logfmt_text(out, text),
         Field::Text(text) => put_logfmt_text(out, text),
         Field::List(list) => out.push_str(&list.join(",")),
-        number => put_number(out, number),
+        plain => put_plain(out, plain),
     }
 }
 
@@ -256,48 +337,72 @@ mod tests {
 
     use super::*;
 
-    fn line(text: &str) -> Line<'_> {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
-        let mut line = Line::new(at, Level::Warn, "request_refused");
-        line.put("status", Field::Integer(401));
-        line.put("reason", Field::Static("token_expired"));
-        line.put("detail", Field::Text(text.into()));
-        line.put("changes", Field::List(vec!["scheme_case", "quotes_removed"]));
-        line.put("duration_ms", Field::Millis(Duration::from_micros(1234)));
-        line
+    struct Line<'a>(&'a str);
+
+    impl Tell for Line<'_> {
+        fn opening(&self) -> Opening<'_> {
+            let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+            Opening { at, level: Level::Warn, event: "request_refused" }
+        }
+
+        fn tell(&self, keys: &mut impl Keys) {
+            keys.put("status", Field::Integer(401));
+            keys.put("reason", Field::Static("token_expired"));
+            keys.put("detail", Field::Text(self.0.into()));
+            keys.put("changes", Field::List(&["scheme_case", "quotes_removed"]));
+            keys.put("duration_ms", Field::Millis(Duration::from_micros(1234)));
+        }
+    }
+
+    fn write(text: &str, format: LogFormat, colour: bool) -> String {
+        let mut out = String::new();
+        write_line(&mut out, format, colour, &Line(text));
+        out
+    }
+
+    #[test]
+    fn timestamps_are_those_of_the_calendar() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_827_696_007, "2000-02-29T12:34:56.007Z"),
+            (951_827_696_999, "2000-02-29T12:34:56.999Z"),
+            (1_798_761_599_050, "2026-12-31T23:59:59.050Z"),
+        ] {
+            assert_eq!(timestamp(UNIX_EPOCH + Duration::from_millis(millis)), text);
+        }
     }
 
     #[test]
     fn the_three_formats() {
-        let line = line("it \"ended\"\n");
+        let text = "it \"ended\"\n";
         assert_eq!(
-            line.write(LogFormat::Json, false),
+            write(text, LogFormat::Json, false),
             "{\"timestamp\":\"2023-11-14T22:13:20.123Z\",\"level\":\"warn\",\"event\":\"request_refused\",\"status\":401,\"reason\":\"token_expired\",\"detail\":\"it \\\"ended\\\"\\n\",\"changes\":[\"scheme_case\",\"quotes_removed\"],\"duration_ms\":1.234}\n"
         );
         assert_eq!(
-            line.write(LogFormat::Logfmt, false),
+            write(text, LogFormat::Logfmt, false),
             "timestamp=2023-11-14T22:13:20.123Z level=warn event=request_refused status=401 reason=token_expired detail=\"it \\\"ended\\\"\\n\" changes=scheme_case,quotes_removed duration_ms=1.234\n"
         );
         assert_eq!(
-            line.write(LogFormat::Pretty, false),
+            write(text, LogFormat::Pretty, false),
             "2023-11-14T22:13:20.123Z warn  request_refused status=401 reason=token_expired detail=\"it \\\"ended\\\"\\n\" changes=scheme_case,quotes_removed duration_ms=1.234\n"
         );
-        let coloured = line.write(LogFormat::Pretty, true);
+        let coloured = write(text, LogFormat::Pretty, true);
         assert!(coloured.contains("\u{1b}[1mtoken_expired\u{1b}[0m"), "{coloured}");
         let colourless = coloured.split('\u{1b}').map(|piece| {
             piece.split_once('m').map_or(piece, |(code, rest)| if code.starts_with('[') { rest } else { piece })
         });
-        assert_eq!(colourless.collect::<String>(), line.write(LogFormat::Pretty, false));
+        assert_eq!(colourless.collect::<String>(), write(text, LogFormat::Pretty, false));
     }
 
     proptest! {
         #[test]
         fn any_text_makes_one_valid_line(text in "\\PC*|[\\x00-\\x20\"\\\\=\u{80}-\u{a0}\u{2028}\u{202e}\u{2066}]{0,20}") {
-            let json = line(&text).write(LogFormat::Json, false);
+            let json = write(&text, LogFormat::Json, false);
             let value: serde_json::Value = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(value["detail"].as_str().unwrap(), text.as_str());
             for format in [LogFormat::Json, LogFormat::Logfmt, LogFormat::Pretty] {
-                let line = line(&text).write(format, false);
+                let line = write(&text, format, false);
                 let line = line.strip_suffix('\n').unwrap();
                 prop_assert!(!line.contains(is_acted_on), "{:?}", line);
             }

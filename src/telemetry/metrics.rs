@@ -16,6 +16,7 @@ use super::scrape::{self, Exposition};
 use super::{Refusal, Served, process};
 use crate::domain::credential::{Change, Changes};
 use crate::domain::limit::{Decision, Policy};
+use crate::domain::reason::Reason;
 
 pub use super::scrape::Sources;
 
@@ -94,6 +95,8 @@ pub struct Metrics {
     durations: Histogram,
     overheads: Histogram,
     refusals: Family<RefusalLabels, Counter>,
+    /// For each reason and whether there was a credential, the counter of the status that came first: few have others.
+    usual: Vec<[OnceLock<(u16, Counter)>; 2]>,
     changes: [Counter; Change::ALL.len()],
     decisions: [[Counter; 2]; 2],
     near: [Counter; 2],
@@ -177,6 +180,7 @@ impl Metrics {
             durations,
             overheads,
             refusals,
+            usual: Reason::ALL.iter().map(|_| Default::default()).collect(),
             changes,
             decisions,
             near,
@@ -211,13 +215,23 @@ impl Metrics {
             let labels = RequestLabels { method: "other", code: Code(refusal.status), token: "none" };
             counter(&self.requests, &labels).inc();
         }
-        let labels = RefusalLabels {
-            reason: refusal.reason.code(),
-            source: refusal.reason.source().name(),
-            code: Code(refusal.status),
-            token: refusal.token_label().to_owned(),
+        let (code, token) = (refusal.status, refusal.token_label());
+        let find = || {
+            let labels = RefusalLabels {
+                reason: refusal.reason.code(),
+                source: refusal.reason.source().name(),
+                code: Code(code),
+                token: token.to_owned(),
+            };
+            counter(&self.refusals, &labels)
         };
-        counter(&self.refusals, &labels).inc();
+        // Names of tokens are looked up.
+        let place = ["none", "other"].iter().position(|label| *label == token).filter(|_| refusal.token_name.is_none());
+        let slot = self.usual.get(refusal.reason as usize).zip(place).and_then(|(slots, place)| slots.get(place));
+        match slot.map(|slot| slot.get_or_init(|| (code, find()))) {
+            Some((usual, counter)) if *usual == code => counter.inc(),
+            _ => find().inc(),
+        };
     }
 
     /// Repairs were made.
@@ -295,7 +309,6 @@ mod tests {
 
     use super::*;
     use crate::domain::head::RequestFacts;
-    use crate::domain::reason::Reason;
 
     fn served(method: &Method, status: u16) -> Served<'_> {
         let status = StatusCode::from_u16(status).unwrap();
@@ -342,6 +355,26 @@ mod tests {
             requests,
             ["grafana_token_proxy_http_requests_total{method=\"other\",code=\"400\",token=\"none\"} 1"]
         );
+    }
+
+    #[test]
+    fn refusals_are_counted_by_reason_status_and_token() {
+        let metrics = Metrics::new(Sources::default());
+        for (status, name) in [(401, None), (401, None), (403, None), (401, Some("ci-bot")), (401, Some("none"))] {
+            let refusal = Refusal::unread(Reason::TokenExpired, status, String::new(), String::new());
+            metrics.refused(&Refusal { token_name: name.map(Into::into), ..refusal });
+        }
+        let text = metrics.expose("").text;
+        for (labels, count) in [
+            ("code=\"401\",token=\"none\"", 3),
+            ("code=\"403\",token=\"none\"", 1),
+            ("code=\"401\",token=\"ci-bot\"", 1),
+        ] {
+            let line = format!(
+                "grafana_token_proxy_refusals_total{{reason=\"token_expired\",source=\"grafana\",{labels}}} {count}"
+            );
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod events;
 mod fold;
 mod format;
 mod log;
+mod mailbox;
 pub mod memory;
 mod metrics;
 pub mod otlp;
@@ -12,6 +13,7 @@ mod record;
 mod redact;
 pub mod ring;
 mod scrape;
+mod teller;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,24 +108,18 @@ pub struct Recorder {
     metrics: Arc<Metrics>,
     memory: Arc<Memory>,
     spans: Option<otlp::Spans>,
-    ring: Option<ring::Ring>,
     log: Log,
 }
 
 impl Recorder {
     /// Joins the two, with an empty memory.
     pub fn new(metrics: Metrics, log: Log) -> Self {
-        Self { metrics: Arc::new(metrics), memory: Arc::default(), spans: None, ring: None, log }
+        Self { metrics: Arc::new(metrics), memory: Arc::default(), spans: None, log }
     }
 
     /// Tells refusals to a collector, too.
     pub fn with_spans(self, spans: Option<otlp::Spans>) -> Self {
         Self { spans, ..self }
-    }
-
-    /// Keeps the last refusals, too.
-    pub fn with_ring(self, ring: Option<ring::Ring>) -> Self {
-        Self { ring, ..self }
     }
 
     /// The counters.
@@ -137,8 +133,8 @@ impl Recorder {
     }
 
     /// The last refusals, where they are kept.
-    pub const fn ring(&self) -> Option<&ring::Ring> {
-        self.ring.as_ref()
+    pub fn ring(&self) -> Option<&ring::Ring> {
+        self.log.ring()
     }
 
     /// Whether served requests get a line, too.
@@ -150,9 +146,6 @@ impl Recorder {
     pub fn refused(&self, refusal: Refusal) {
         self.metrics.refused(&refusal);
         let refusal = Arc::new(refusal);
-        if let Some(ring) = &self.ring {
-            ring.offer(&refusal);
-        }
         if let Some(spans) = &self.spans {
             spans.offer(&refusal);
         }

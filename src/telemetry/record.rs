@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, StatusCode};
+use smallvec::SmallVec;
 
 use super::Level;
-use super::format::{Field, Line};
+use super::format::{Field, Keys, Opening, Tell};
 use super::redact::redact;
-use crate::domain::credential::AuthForm;
+use crate::domain::credential::{AuthForm, Change};
 use crate::domain::head::RequestFacts;
 use crate::domain::reason::Reason;
 use crate::domain::token::Fingerprint;
@@ -97,35 +98,53 @@ impl Refusal {
 
     /// The path as it is shown.
     pub(super) fn path(&self) -> Cow<'_, str> {
-        if self.facts.unread { Cow::default() } else { cut(self.facts.uri.path().as_bytes(), MOST_PATH) }
+        if self.facts.unread { Cow::default() } else { cut_text(self.facts.uri.path(), MOST_PATH) }
     }
 
-    /// The line, with the number of equal ones that were left out before it.
-    pub(super) fn line(&self, suppressed: u64) -> Line<'_> {
-        let mut line = Line::new(self.at, self.reason.level().into(), "request_refused");
-        line.put("status", Field::Integer(self.status.into()));
-        line.put("source", Field::Static(self.reason.source().name()));
-        line.put("reason", Field::Static(self.reason.code()));
-        line.put_some("detail", text(&self.detail));
-        line.put_some("hint", text(&self.hint));
-        line.put("doc", Field::Text(self.reason.doc_url().into()));
-        line.put_some("request_id", (!self.request_id.is_empty()).then(|| shown(self.request_id.as_bytes(), MOST)));
-        line.put_some("trace_id", self.trace_id.as_deref().map(|id| Field::Text(id.into())));
-        put_request(&mut line, &self.facts, self.client, self.token_name.as_deref());
-        put_decisions(&mut line, &self.facts, self.fingerprint);
-        line.put_some("permission", self.permission.as_deref().and_then(text));
-        line.put_some("limit", self.limit.map(Field::Static));
-        line.put_some("retry_after_ms", self.retry_after.map(|time| Field::Integer(millis_up(time))));
-        line.put("duration_ms", Field::Millis(self.duration));
-        line.put_some("upstream_ms", self.upstream.map(Field::Millis));
-        line.put_some("suppressed", (suppressed > 0).then_some(Field::Integer(suppressed)));
-        line
+    /// What the keys of its line are, behind those of the opening; with the number of equal ones that were left out
+    /// before it.
+    pub(super) fn tell(&self, suppressed: u64, keys: &mut impl Keys) {
+        keys.put("status", Field::Integer(self.status.into()));
+        keys.put("source", Field::Static(self.reason.source().name()));
+        keys.put("reason", Field::Static(self.reason.code()));
+        keys.put_some("detail", text(&self.detail));
+        keys.put_some("hint", text(&self.hint));
+        keys.put("doc", Field::Text(self.reason.doc_url().into()));
+        keys.put_some(
+            "request_id",
+            (!self.request_id.is_empty()).then(|| Field::Text(cut_text(&self.request_id, MOST))),
+        );
+        keys.put_some("trace_id", self.trace_id.as_deref().map(|id| Field::Text(id.into())));
+        put_request(keys, &self.facts, self.client, self.token_name.as_deref());
+        put_decisions(keys, &self.facts, self.fingerprint);
+        keys.put_some("permission", self.permission.as_deref().and_then(text));
+        keys.put_some("limit", self.limit.map(Field::Static));
+        keys.put_some("retry_after_ms", self.retry_after.map(|time| Field::Integer(millis_up(time))));
+        keys.put("duration_ms", Field::Millis(self.duration));
+        keys.put_some("upstream_ms", self.upstream.map(Field::Millis));
+        keys.put_some("suppressed", (suppressed > 0).then_some(Field::Integer(suppressed)));
+    }
+}
+
+/// The line of a refusal, and how many equal ones were left out before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RefusalLine<'a>(pub(super) &'a Refusal, pub(super) u64);
+
+impl Tell for RefusalLine<'_> {
+    fn opening(&self) -> Opening<'_> {
+        Opening { at: self.0.at, level: self.0.reason.level().into(), event: "request_refused" }
+    }
+
+    fn tell(&self, keys: &mut impl Keys) {
+        self.0.tell(self.1, keys);
     }
 }
 
 /// A request that was served, for `log.requests: all`.
 #[derive(Clone, Copy, Debug)]
 pub struct ServedLine<'a> {
+    /// When it was answered.
+    pub at: SystemTime,
     /// The request.
     pub facts: &'a RequestFacts,
     /// The status of the answer.
@@ -142,59 +161,50 @@ pub struct ServedLine<'a> {
     pub upstream: Option<Duration>,
 }
 
-impl ServedLine<'_> {
-    pub(super) fn line(&self) -> Line<'_> {
-        let mut line = Line::new(SystemTime::now(), Level::Info, "request_served");
-        line.put("status", Field::Integer(self.status.as_u16().into()));
-        line.put("request_id", shown(self.request_id.as_bytes(), MOST));
-        line.put_some("trace_id", self.facts.trace_id().map(|id| Field::Text(id.into())));
-        put_request(&mut line, self.facts, Some(self.client), None);
-        put_decisions(&mut line, self.facts, self.fingerprint);
-        line.put("duration_ms", Field::Millis(self.duration));
-        line.put_some("upstream_ms", self.upstream.map(Field::Millis));
-        line
+impl Tell for ServedLine<'_> {
+    fn opening(&self) -> Opening<'_> {
+        Opening { at: self.at, level: Level::Info, event: "request_served" }
+    }
+
+    fn tell(&self, keys: &mut impl Keys) {
+        keys.put("status", Field::Integer(self.status.as_u16().into()));
+        keys.put("request_id", shown(self.request_id.as_bytes(), MOST));
+        keys.put_some("trace_id", self.facts.trace_id().map(|id| Field::Text(id.into())));
+        put_request(keys, self.facts, Some(self.client), None);
+        put_decisions(keys, self.facts, self.fingerprint);
+        keys.put("duration_ms", Field::Millis(self.duration));
+        keys.put_some("upstream_ms", self.upstream.map(Field::Millis));
     }
 }
 
 /// What was asked, and by whom. Of a request that could not be read there is only the client.
-fn put_request<'a>(line: &mut Line<'a>, facts: &'a RequestFacts, client: Option<IpAddr>, token_name: Option<&'a str>) {
+fn put_request(keys: &mut impl Keys, facts: &RequestFacts, client: Option<IpAddr>, token_name: Option<&str>) {
     if !facts.unread {
-        line.put("method", shown(facts.method.as_str().as_bytes(), MOST));
-        line.put("path", shown(facts.uri.path().as_bytes(), MOST_PATH));
+        keys.put("method", Field::Text(cut_text(facts.method.as_str(), MOST)));
+        keys.put("path", Field::Text(cut_text(facts.uri.path(), MOST_PATH)));
     }
-    line.put_some("client", client.map(|client| Field::Text(address(client).into())));
-    line.put_some("forwarded_for", facts.forwarded_for.as_ref().map(|value| shown(value.as_bytes(), MOST)));
-    line.put_some("user_agent", facts.user_agent.as_ref().map(|value| shown(value.as_bytes(), MOST)));
-    line.put_some("token_name", token_name.map(|name| Field::Text(name.into())));
+    keys.put_some("client", client.map(Field::Address));
+    keys.put_some("forwarded_for", facts.forwarded_for.as_ref().map(|value| shown(value.as_bytes(), MOST)));
+    keys.put_some("user_agent", facts.user_agent.as_ref().map(|value| shown(value.as_bytes(), MOST)));
+    keys.put_some("token_name", token_name.map(|name| Field::Text(name.into())));
 }
 
-/// An address as text: most are of four numbers, for which the machinery of formatting is dear.
-fn address(address: IpAddr) -> String {
-    let IpAddr::V4(address) = address else { return address.to_string() };
-    let mut buffer = itoa::Buffer::new();
-    let mut text = String::with_capacity(15);
-    for (place, number) in address.octets().into_iter().enumerate() {
-        text.push_str(if place > 0 { "." } else { "" });
-        text.push_str(buffer.format(number));
-    }
-    text
-}
-
-fn put_decisions<'a>(line: &mut Line<'a>, facts: &'a RequestFacts, fingerprint: Option<Fingerprint>) {
+fn put_decisions(keys: &mut impl Keys, facts: &RequestFacts, fingerprint: Option<Fingerprint>) {
     if facts.unread {
         return;
     }
     let (auth, org) = (&facts.auth, &facts.org);
-    line.put_some("token_kind", auth.token.map(|token| Field::Static(token.kind.name())));
-    line.put_some("token_fingerprint", fingerprint.map(|print| Field::Text(print.to_string().into())));
-    line.put("auth_received", Field::Static(auth.received.name()));
-    line.put("auth_sent", Field::Static(auth.sent.name()));
+    keys.put_some("token_kind", auth.token.map(|token| Field::Static(token.kind.name())));
+    keys.put_some("token_fingerprint", fingerprint.map(Field::Print));
+    keys.put("auth_received", Field::Static(auth.received.name()));
+    keys.put("auth_sent", Field::Static(auth.sent.name()));
     if !auth.changes.is_empty() {
-        line.put("changes", Field::List(auth.changes.iter().map(|change| change.name()).collect()));
+        let names: SmallVec<[&str; 8]> = auth.changes.iter().map(Change::name).collect();
+        keys.put("changes", Field::List(&names));
     }
-    line.put_some("org_received", org.received.as_deref().map(|received| shown(received.as_bytes(), MOST)));
-    line.put_some("org_sent", org.sent.map(|org| Field::Integer(org.into())));
-    line.put("org_by", Field::Static(org.by.name()));
+    keys.put_some("org_received", org.received.as_deref().map(|received| Field::Text(cut_text(received, MOST))));
+    keys.put_some("org_sent", org.sent.map(|org| Field::Integer(org.into())));
+    keys.put("org_by", Field::Static(org.by.name()));
 }
 
 /// What a stranger sent, fit to be told: no secret, at most `most` bytes, bytes that are no UTF-8 as `\xff`.
@@ -203,10 +213,14 @@ fn shown(bytes: &[u8], most: usize) -> Field<'_> {
 }
 
 fn cut(bytes: &[u8], most: usize) -> Cow<'_, str> {
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => redact(text),
-        Err(_) => Cow::Owned(redact(&spelled_out(bytes)).into_owned()),
-    };
+    match std::str::from_utf8(bytes) {
+        Ok(text) => cut_text(text, most),
+        Err(_) => Cow::Owned(cut_text(&spelled_out(bytes), most).into_owned()),
+    }
+}
+
+fn cut_text(text: &str, most: usize) -> Cow<'_, str> {
+    let text = redact(text);
     if text.len() <= most {
         return text;
     }
@@ -230,7 +244,7 @@ fn spelled_out(bytes: &[u8]) -> String {
 
 /// What we or Grafana said, if anything was.
 fn text(text: &str) -> Option<Field<'_>> {
-    (!text.is_empty()).then(|| shown(text.as_bytes(), MOST_SAID))
+    (!text.is_empty()).then(|| Field::Text(cut_text(text, MOST_SAID)))
 }
 
 /// Rounded up: a retry after so many milliseconds succeeds.

@@ -42,6 +42,82 @@ enum Before {
 
 /// `text` without its secrets; the same text, borrowed, where there are none.
 pub fn redact(text: &str) -> Cow<'_, str> {
+    if is_clean(text) { Cow::Borrowed(text) } else { redact_words(text) }
+}
+
+/// Whether a quick look tells that there is no secret: nothing long is as mixed as chance makes it, no two bytes stand
+/// together with which a secret begins, and no gap follows what may be a label. Most texts are so, and each line has
+/// several: a look into a table for each byte, and no branch.
+fn is_clean(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (mut pairs, mut kinds, mut last) = (0, 0, 0);
+    for byte in bytes {
+        let traits = TRAITS.get(usize::from(*byte)).copied().unwrap_or_default();
+        pairs |= last & (traits >> 4);
+        kinds |= traits;
+        last = traits;
+    }
+    if pairs & FIRST > 0 {
+        return false;
+    }
+    let mixed = bytes.len() >= LONG && kinds & MIXED == MIXED;
+    if mixed && bytes.split(|byte| !is_word(*byte)).any(|word| word.len() >= LONG) {
+        return false;
+    }
+    let after_label =
+        |three: &[u8]| matches!(*three, [first, second, gap] if is_blank(gap) && may_end_label(first, second));
+    kinds & BLANK == 0 || !bytes.windows(3).any(after_label)
+}
+
+/// Of [`TRAITS`]: of which pairs it may be the first byte; shifted by four, of which the second.
+const FIRST: u16 = 0x0f;
+
+/// Of [`TRAITS`]: all that chance mixes.
+const MIXED: u16 = 0x700;
+
+/// Of [`TRAITS`]: what may stand between a label and its secret.
+const BLANK: u16 = 0x800;
+
+#[allow(clippy::indexing_slicing, reason = "the compiler evaluates it, and would refuse")]
+const TRAITS: [u16; 256] = {
+    let mut traits = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        let mut pair = 0;
+        while pair < PAIRS.len() {
+            let ((first, [second, other]), small) = (PAIRS[pair], byte.to_ascii_lowercase());
+            traits[at] |= if small == first { 1 << pair } else { 0 };
+            traits[at] |= if small == second || small == other { 0x10 << pair } else { 0 };
+            pair += 1;
+        }
+        traits[at] |= match byte {
+            b'A'..=b'Z' => 0x100,
+            b'a'..=b'z' => 0x200,
+            b'0'..=b'9' => 0x400,
+            _ if is_blank(byte) => BLANK,
+            _ => 0,
+        };
+        at += 1;
+    }
+    traits
+};
+
+/// The first two bytes of [`BEGINNINGS`] and of `eyJ`, in lower case: each first one with its seconds. Few pairs are, so
+/// that the rest is seldom looked at.
+const PAIRS: [(u8, [u8; 2]); 4] = [(b'g', *b"ll"), (b'z', *b"2x"), (b'y', *b"wx"), (b'e', *b"yy")];
+
+/// Whether one of [`LABELS`] ends with these two bytes, in any case.
+const fn may_end_label(first: u8, second: u8) -> bool {
+    matches!((first | 0x20, second | 0x20), (b'e', b'r' | b'n' | b'y') | (b'i', b'c') | (b's', b'a') | (b'l', b'c'))
+}
+
+/// What may stand between a label and its secret.
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b':' | b'"' | b'\'' | b'%')
+}
+
+fn redact_words(text: &str) -> Cow<'_, str> {
     // An id of ours, as each line has one: no beginning, no label, and no chance is made of these.
     if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Cow::Borrowed(text);
@@ -137,7 +213,7 @@ fn is_label(word: &str) -> bool {
 }
 
 fn follows_label(before: Before, gap: &str) -> bool {
-    let blank = |byte: u8| matches!(byte, b' ' | b'\t' | b':' | b'"' | b'\'');
+    let blank = |byte: u8| is_blank(byte) && byte != b'%';
     before == Before::Label && !gap.is_empty() && (only_escapes(gap) || gap.bytes().all(blank))
 }
 
@@ -151,7 +227,12 @@ fn secret_in(word: &str, labelled: bool) -> Option<usize> {
     }
     let bytes = word.as_bytes();
     let last = word.len() - LEAST;
-    let mut pairs = bytes.windows(2).take(last + 1).enumerate().filter(|(_, pair)| may_begin(pair)).map(|(at, _)| at);
+    let mut pairs = bytes
+        .windows(2)
+        .take(last + 1)
+        .enumerate()
+        .filter(|(_, pair)| matches!(**pair, [first, second] if may_begin(first, second)))
+        .map(|(at, _)| at);
     pairs.find(|at| {
         let rest = bytes.get(*at..).unwrap_or_default();
         let known = BEGINNINGS.iter().any(|beginning| {
@@ -162,11 +243,10 @@ fn secret_in(word: &str, labelled: bool) -> Option<usize> {
     })
 }
 
-/// Whether a secret may begin with these two bytes: those of [`BEGINNINGS`] and of `eyJ`, in any case. Few pairs are, so
-/// that the rest is seldom looked at.
-const fn may_begin(pair: &[u8]) -> bool {
-    let [first, second] = *pair else { return false };
-    matches!((first | 0x20, second | 0x20), (b'g', b'l') | (b'z', b'2' | b'x') | (b'y', b'w' | b'x') | (b'e', b'y'))
+/// Whether a secret may begin with these two bytes, in any case.
+fn may_begin(first: u8, second: u8) -> bool {
+    let traits = |byte: u8| TRAITS.get(usize::from(byte)).copied().unwrap_or_default();
+    traits(first) & (traits(second) >> 4) & FIRST > 0
 }
 
 /// `eyJ` is `{"` in base64: a JWT or a legacy key. `keyJson` is neither.
@@ -243,7 +323,7 @@ mod tests {
     fn every_beginning_is_one_by_its_first_two_bytes() {
         for beginning in BEGINNINGS.iter().chain(&["eyJ"]) {
             for spelling in [beginning.to_string(), beginning.to_ascii_lowercase(), beginning.to_ascii_uppercase()] {
-                assert!(may_begin(&spelling.as_bytes()[..2]), "{spelling}");
+                assert!(may_begin(spelling.as_bytes()[0], spelling.as_bytes()[1]), "{spelling}");
             }
         }
     }
@@ -288,6 +368,22 @@ mod tests {
     }
 
     proptest! {
+        /// The quick look never misses what the thorough one finds.
+        #[test]
+        fn what_looks_clean_is_clean(
+            pieces in prop::collection::vec(
+                prop_oneof![
+                    Just("glsa_"), Just("Bearer"), Just("BASIC"), Just("token"), Just("api-key"), Just("glc"), Just("eyJ"),
+                    Just("Z2xzYV"), Just("YWRtaW46"), Just(" "), Just(":"), Just("%20"), Just("%"), Just("/"), Just("."),
+                    Just("Xq7"), Just("aB3dEf9hIjKlMn0p"), Just("yscW25imSKJIuav8"), Just("-"), Just("word"),
+                ],
+                0..8,
+            )
+        ) {
+            let text = pieces.concat();
+            prop_assert!(!is_clean(&text) || redact_words(&text) == text, "{}", text);
+        }
+
         #[test]
         fn no_eight_bytes_of_a_service_account_token_survive(
             secret in "glsa_[A-Za-z0-9]{32}_[0-9a-f]{8}", left in around(), right in around(),

@@ -1,38 +1,27 @@
-//! The last refusals, kept for those who look: rendered by a thread of their own, so that a request only hands them over.
+//! The last refusals, kept for those who look.
 //!
 //! A refusal as it comes holds on to the buffer that its head was read into; what is kept is text of bounded length.
 
+mod cursor;
 mod minutes;
 
 use std::collections::VecDeque;
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::broadcast;
 
+pub use self::cursor::Cursor;
 pub use self::minutes::Minute;
 use self::minutes::Minutes;
-use super::LogFormat;
-use super::fold::{Folded, Folding};
-use super::record::Refusal;
+use super::fold::Folded;
+use super::format::{Field, Json, Keys as _, Tell as _};
+use super::record::{Refusal, RefusalLine};
 use crate::domain::reason::Reason;
 use crate::domain::token::Fingerprint;
 
 /// Refusals kept.
 pub const KEPT: usize = 1000;
-
-/// So many equal refusals of one caller are kept each second; of a flood the rest is counted, or it would leave nothing
-/// else to be seen.
-const FREE: u32 = 20;
-
-/// While nothing is held there is nothing to wake for.
-const IDLE: Duration = Duration::from_secs(3600);
-
-/// Refusals that wait to be rendered, at most. More at once are counted, and not shown.
-const MAX_WAITING: usize = 1024;
 
 /// What a reader may lag behind before it is given up.
 const MAX_BEHIND: usize = 256;
@@ -62,8 +51,12 @@ pub struct Told {
 
 impl Told {
     fn of(Folded { refusal, suppressed }: &Folded, sequence: u64) -> Self {
-        let line = refusal.line(*suppressed).write(LogFormat::Json, false);
-        let rest = line.trim_end().strip_prefix('{').unwrap_or_default();
+        let mut json = String::with_capacity(1024);
+        let (mut line, told) = (Json::begin(&mut json), RefusalLine(refusal, *suppressed));
+        line.put("seq", Field::Integer(sequence));
+        line.open(told.opening());
+        told.tell(&mut line);
+        line.end();
         Self {
             sequence,
             suppressed: *suppressed,
@@ -73,7 +66,7 @@ impl Told {
             token_name: refusal.token_name.clone(),
             fingerprint: refusal.fingerprint,
             path: refusal.path().into(),
-            json: format!("{{\"seq\":{sequence},{rest}").into(),
+            json: json.into(),
         }
     }
 }
@@ -98,6 +91,19 @@ pub enum Gone {
     Ended,
 }
 
+/// What a reader gets that continues.
+#[derive(Debug)]
+pub struct Following {
+    /// The program was started anew since: what its life before knew is gone.
+    pub restarted: bool,
+    /// What is kept of that which came after, oldest first.
+    pub before: Vec<Arc<Told>>,
+    /// Where the reader is: before the first of those.
+    pub after: u64,
+    /// What comes from now on.
+    pub follower: Follower,
+}
+
 /// A reader of what comes.
 #[derive(Debug)]
 pub struct Follower(broadcast::Receiver<Arc<Told>>);
@@ -112,66 +118,52 @@ impl Follower {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Kept {
     told: VecDeque<Arc<Told>>,
     last: u64,
     minutes: Minutes,
 }
 
-impl Kept {
-    fn take(&mut self, folded: &Folded) -> Arc<Told> {
-        self.last += 1 + folded.suppressed;
-        let told = Arc::new(Told::of(folded, self.last));
-        if self.told.len() == KEPT {
-            self.told.pop_front();
-        }
-        self.told.push_back(Arc::clone(&told));
-        told
-    }
-}
-
-/// What hands refusals over, keeps them, and reads them.
+/// What keeps them, and reads them.
 #[derive(Clone, Debug)]
 pub struct Ring {
-    sender: SyncSender<Arc<Refusal>>,
-    /// Refusals that found no room to wait, by reason.
-    missed: Arc<[AtomicU64]>,
     kept: Arc<Mutex<Kept>>,
     followers: broadcast::Sender<Arc<Told>>,
-    /// When it began.
     began: SystemTime,
 }
 
+impl Default for Ring {
+    fn default() -> Self {
+        Self { kept: Arc::default(), followers: broadcast::Sender::new(MAX_BEHIND), began: SystemTime::now() }
+    }
+}
+
 impl Ring {
-    /// Starts the thread that renders. It ends with the last of those that hand over.
-    pub fn start() -> io::Result<Self> {
-        let (sender, receiver) = sync_channel(MAX_WAITING);
-        let began = SystemTime::now();
-        let kept = Kept { told: VecDeque::new(), last: 0, minutes: Minutes::default() };
-        let ring = Self {
-            sender,
-            missed: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
-            kept: Arc::new(Mutex::new(kept)),
-            followers: broadcast::Sender::new(MAX_BEHIND),
-            began,
-        };
-        let keeper = Keeper {
-            missed: Arc::clone(&ring.missed),
-            kept: Arc::clone(&ring.kept),
-            followers: ring.followers.clone(),
-        };
-        std::thread::Builder::new().name("ring".into()).spawn(move || keeper.run(&receiver))?;
-        Ok(ring)
+    /// Keeps a refusal. One thread alone does this, so the number that it begins with is still the next at the end.
+    pub(super) fn keep(&self, folded: &Folded) {
+        let last = lock(&self.kept).last + 1 + folded.suppressed;
+        let told = Arc::new(Told::of(folded, last));
+        let mut kept = lock(&self.kept);
+        kept.last = last;
+        if kept.told.len() == KEPT {
+            kept.told.pop_front();
+        }
+        kept.told.push_back(Arc::clone(&told));
+        // Nobody follows: nobody is told. Under the lock, for whoever begins to follow gets the rest from what is kept.
+        let _ = self.followers.send(told);
     }
 
-    /// Hands a refusal over. Never waits.
-    pub(super) fn offer(&self, refusal: &Arc<Refusal>) {
-        if self.sender.try_send(Arc::clone(refusal)).is_err()
-            && let Some(missed) = self.missed.get(refusal.reason as usize)
-        {
-            missed.fetch_add(1, Relaxed);
-        }
+    /// Counts one in its minute, whether it will be kept or not.
+    pub(super) fn count(&self, refusal: &Refusal) {
+        lock(&self.kept).minutes.count(refusal.at, refusal.reason, 1);
+    }
+
+    /// Counts those that nobody could tell. Numbers go on over them, so that readers see the gap.
+    pub(super) fn miss(&self, at: SystemTime, reason: Reason, count: u64) {
+        let mut kept = lock(&self.kept);
+        kept.last += count;
+        kept.minutes.count(at, reason, count);
     }
 
     /// What is known now.
@@ -184,70 +176,31 @@ impl Ring {
         }
     }
 
-    /// Follows what comes from now on; with it, what is kept after `last`, oldest first, and the number of the newest.
-    pub fn follow(&self, last: Option<u64>) -> (Vec<Arc<Told>>, u64, Follower) {
+    /// Follows what comes from now on; with it, what is kept after `last`.
+    pub fn follow(&self, last: Option<Cursor>) -> Following {
         // Under the lock nothing comes in between: what is not in the one is in the other.
         let kept = lock(&self.kept);
         let follower = Follower(self.followers.subscribe());
-        // A number that has not been given yet is from before a restart: everything since is new.
-        let last = last.map(|last| if last > kept.last { 0 } else { last });
-        let before = kept.told.iter().filter(|told| last.is_some_and(|last| told.sequence > last)).cloned().collect();
-        (before, kept.last, follower)
+        let after = last.map_or(Some(kept.last), |last| self.after(last, kept.last));
+        let (restarted, after) = (after.is_none(), after.unwrap_or_default());
+        let before = kept.told.iter().filter(|told| told.sequence > after).cloned().collect();
+        Following { restarted, before, after, follower }
+    }
+
+    /// The number behind which a reader is, when the last is `newest`. `None`: it was in a life before this one.
+    pub fn after(&self, reader: Cursor, newest: u64) -> Option<u64> {
+        // A number that has not been given yet is from a life before, too.
+        (reader.is_of(self.began) && reader.sequence <= newest).then_some(reader.sequence)
+    }
+
+    /// The place behind the refusal of this number.
+    pub fn cursor(&self, sequence: u64) -> Cursor {
+        Cursor::new(self.began, sequence)
     }
 
     /// When it began: there is nothing from before.
     pub const fn began(&self) -> SystemTime {
         self.began
-    }
-}
-
-struct Keeper {
-    missed: Arc<[AtomicU64]>,
-    kept: Arc<Mutex<Kept>>,
-    followers: broadcast::Sender<Arc<Told>>,
-}
-
-impl Keeper {
-    fn run(self, receiver: &Receiver<Arc<Refusal>>) {
-        let mut folding = Folding::new(FREE);
-        loop {
-            let mut keep = |folded: Folded| {
-                let mut kept = lock(&self.kept);
-                let told = kept.take(&folded);
-                // Nobody follows: nobody is told. Under the lock, for whoever begins to follow gets the rest from what is
-                // kept.
-                let _ = self.followers.send(told);
-            };
-            let now = Instant::now();
-            folding.expire(now, &mut keep);
-            let wait = folding.next_end().map_or(IDLE, |end| end.saturating_duration_since(now));
-            match receiver.recv_timeout(wait) {
-                Ok(refusal) => {
-                    self.count(&refusal);
-                    folding.take(refusal, Instant::now(), &mut keep);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-        }
-    }
-
-    /// Each counts in its minute, whether it is kept or not.
-    fn count(&self, refusal: &Refusal) {
-        let mut kept = lock(&self.kept);
-        kept.minutes.count(refusal.at, refusal.reason, 1);
-        self.count_missed(&mut kept, refusal.at);
-    }
-
-    /// Numbers go on over what was missed, so that readers see the gap.
-    fn count_missed(&self, kept: &mut Kept, at: SystemTime) {
-        for (reason, missed) in Reason::ALL.iter().zip(self.missed.iter()) {
-            if missed.load(Relaxed) > 0 {
-                let count = missed.swap(0, Relaxed);
-                kept.last += count;
-                kept.minutes.count(at, *reason, count);
-            }
-        }
     }
 }
 

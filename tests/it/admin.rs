@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::program::PATIENCE;
 use crate::support::wire::connect;
 use crate::support::{Answer, Origin, Program, TOKEN, ask, get};
 
@@ -36,12 +37,13 @@ fn refuse(program: &Program, path: &str) -> Answer {
 
 /// Waits until the console knows of so many refusals.
 fn settled(admin: SocketAddr, last: u64) -> Value {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let told = json(admin, "/api/refusals");
         if told["last"].as_u64().unwrap() >= last {
             return told;
         }
-        std::thread::yield_now();
+        assert!(Instant::now() < deadline, "the console does not know of {last} refusals: {told}");
     }
 }
 
@@ -157,12 +159,24 @@ fn a_stream_tells_what_comes_and_what_was_missed() {
     let mut fresh = Reader::follow(admin, "", "");
     let mut again = Reader::follow(admin, "?reason=token_expired", "Last-Event-ID: 0\r\n");
     let mut other = Reader::follow(admin, "?source=proxy", "Last-Event-ID: 0\r\n");
-    assert!(again.until("/api/expired/one").contains("id: 1\nevent: refusal\ndata: {\"seq\":1,"));
+    assert!(again.until("/api/expired/one").contains("-1\nevent: refusal\ndata: {\"seq\":1,"));
     refuse(&program, "/api/expired/two");
     assert!(!fresh.until("/api/expired/two").contains("/api/expired/one"));
     again.until("/api/expired/two");
     assert_eq!(ask(program.data, "TRACE / HTTP/1.1\r\nHost: g\r\n\r\n").unwrap().reason(), Some("method_refused"));
     assert!(!other.until("method_refused").contains("token_expired"));
+    // Of another life of the program: all that is kept, and that it is another.
+    let told = settled(admin, 3);
+    let mut stale = Reader::follow(admin, "?last=1-3", "");
+    let since = told["since"].as_str().unwrap();
+    let all = stale.until("method_refused");
+    assert!(all.contains(&format!("event: restart\ndata: {{\"since\":\"{since}\"}}")), "{all}");
+    assert!(all.contains("/api/expired/one") && all.contains("/api/expired/two"), "{all}");
+    let cursor = told["cursor"].as_str().unwrap().to_owned();
+    let mut exact = Reader::follow(admin, &format!("?last={cursor}"), "");
+    refuse(&program, "/api/expired/three");
+    let all = exact.until("/api/expired/three");
+    assert!(!all.contains("restart") && !all.contains("gap") && !all.contains("method_refused"), "{all}");
 }
 
 #[test]
@@ -182,9 +196,9 @@ fn readers_are_bounded_and_one_that_does_not_read_holds_nobody_up() {
     assert!(told["refusals"].as_array().unwrap().len() < 1000, "a flood takes all the room");
     drop(readers);
     // Their places come back.
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while get(admin, "/api/refusals/stream?last=x", &[]).status != 400 || !has_room(admin) {
-        assert!(std::time::Instant::now() < deadline, "places are not given back");
+        assert!(Instant::now() < deadline, "places are not given back");
         refuse(&program, "/api/expired");
     }
 }

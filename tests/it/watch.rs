@@ -25,8 +25,9 @@ fn refuse(program: &Program, method: &str) {
 }
 
 fn settled(admin: SocketAddr, last: u64) {
+    let deadline = Instant::now() + PATIENCE;
     while !get(admin, "/api/refusals", &[]).text().contains(&format!("\"last\":{last}")) {
-        std::thread::yield_now();
+        assert!(Instant::now() < deadline, "the console does not know of {last} refusals");
     }
 }
 
@@ -111,11 +112,52 @@ fn a_lost_connection_is_taken_up_again_without_a_gap() {
 }
 
 #[test]
+fn a_restart_of_the_proxy_hides_nothing_and_is_told() {
+    let origin = Origin::ok();
+    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let start = || Program::before(&origin.url(), &["--admin", &admin.to_string()]);
+    let program = start();
+    refuse(&program, "TRACE");
+    settled(admin, 1);
+    let mut watch = Watch::start(&admin.to_string(), &[]);
+    assert_eq!(watch.line()["seq"], 1);
+    drop(program);
+    // As many refusals as before: by their numbers alone nobody could tell.
+    let program = start();
+    refuse(&program, "CONNECT");
+    refuse(&program, "TRACE");
+    let (one, two) = (watch.line(), watch.line());
+    assert_eq!((&one["seq"], &one["path"]), (&1.into(), &"/CONNECT".into()));
+    assert_eq!((&two["seq"], &two["path"]), (&2.into(), &"/TRACE".into()));
+    let (status, error) = watch.interrupt();
+    assert_eq!(status.code(), Some(0));
+    assert!(error.contains("the proxy was started anew at 2"), "{error}");
+}
+
+#[test]
+fn nobody_left_to_read_ends_it() {
+    let (_origin, program) = program();
+    let admin = program.admin.unwrap();
+    for command in ["exec true", "exec head -n 1"] {
+        refuse(&program, "TRACE");
+        let line = format!("{BINARY} watch --admin {admin} | {{ {command}; }}");
+        let mut shell = Command::new("sh").args(["-c", &line]).stdout(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while shell.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "`{line}` goes on with nobody to read it");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
 fn where_nothing_answers_it_says_so_and_what_to_do() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for (admin, code, wanted) in
-        [(nobody.to_string(), 1, "kubectl port-forward"), ("ftp://x".to_owned(), 2, "http://127.0.0.1:9092")]
-    {
+    for (admin, code, wanted) in [
+        (nobody.to_string(), 1, "kubectl port-forward"),
+        ("ftp://x".to_owned(), 2, "http://127.0.0.1:9092"),
+        ("off".to_owned(), 2, "the console is off"),
+    ] {
         let output = Command::new(BINARY).args(["watch", "--admin", &admin]).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{error}");

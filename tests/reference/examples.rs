@@ -280,7 +280,7 @@ impl Write for Pages {
 pub(crate) fn lines() -> HashMap<String, String> {
     let pages = Pages::default();
     let settings = LogSettings { format: LogFormat::Json, ..LogSettings::default() };
-    let (log, guard) = Log::start(settings, Box::new(pages.clone()), false, false).unwrap();
+    let (log, guard) = Log::start(settings, Box::new(pages.clone()), false, false, None).unwrap();
     let recorder = Recorder::new(Metrics::new(Sources::default()), log);
     for (number, reason) in Reason::ALL.iter().copied().enumerate() {
         let refusal = example(reason);

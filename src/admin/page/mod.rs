@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use self::html::Text;
 use super::rows::{ConfigRow, TokenRow};
 use crate::domain::reason::Reason;
-use crate::telemetry::ring::{Minute, Told};
+use crate::telemetry::ring::{Cursor, Minute, Told};
 use crate::telemetry::timestamp;
 
 /// `/page.css`.
@@ -29,8 +29,8 @@ pub(super) struct View<'a> {
     pub refusals: &'a [Arc<Told>],
     /// Of so many that are kept.
     pub kept: usize,
-    /// The number of the last refusal.
-    pub last: u64,
+    /// Where a reader is who has seen the last refusal.
+    pub last: Cursor,
     /// The last hour.
     pub minutes: &'a [Minute],
     /// The tokens that were seen last.
@@ -71,7 +71,7 @@ pub(super) fn render(view: &View<'_>) -> String {
     chart::draw(&mut out, view.minutes);
     out.push_str("</section><section id=\"refusals\"><h2>Refusals</h2>");
     form(&mut out, view);
-    refusals::list(&mut out, view.refusals, &emptiness(view));
+    refusals::list(&mut out, view.refusals, view.last, &emptiness(view));
     out.push_str("</section><section id=\"tokens\"><h2>Tokens</h2>");
     tables::tokens(&mut out, view.tokens);
     out.push_str("</section><section id=\"config\"><h2>Configuration</h2><details><summary>What is in force, and who set it</summary>");

@@ -6,6 +6,8 @@ const MOST_ROWS = 500;
 const live = document.getElementById("live");
 const pause = document.getElementById("pause");
 const filters = document.getElementById("filters");
+// The last event that came; a number and the start of the proxy that gave it.
+let last = document.body.dataset.last;
 let paused = false;
 let wanted = false;
 let running = false;
@@ -70,13 +72,17 @@ async function update() {
 }
 
 function follow() {
-  const events = new EventSource("/api/refusals/stream?last=" + document.body.dataset.last);
+  const events = new EventSource("/api/refusals/stream?last=" + last);
   events.addEventListener("open", () => {
     if (!paused) say("live", "live");
     update();
   });
-  events.addEventListener("refusal", update);
-  events.addEventListener("gap", update);
+  for (const name of ["refusal", "gap", "restart"]) {
+    events.addEventListener(name, (event) => {
+      last = event.lastEventId || last;
+      update();
+    });
+  }
   events.addEventListener("error", () => {
     say("lost", "reconnecting");
     // The browser comes again by itself, unless it was refused.

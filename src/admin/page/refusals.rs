@@ -7,20 +7,20 @@ use serde_json::Value;
 
 use super::html::{Prose, Text};
 use crate::domain::reason::Source;
-use crate::telemetry::ring::Told;
+use crate::telemetry::ring::{Cursor, Told};
 use crate::telemetry::timestamp;
 
 /// The list; in words where it is empty.
-pub(super) fn list(out: &mut String, refusals: &[Arc<Told>], empty: &str) {
+pub(super) fn list(out: &mut String, refusals: &[Arc<Told>], last: Cursor, empty: &str) {
     if refusals.is_empty() {
         let _ = write!(out, "<p class=\"empty\">{}</p>", Text(empty));
     }
     out.push_str("<ol id=\"list\">");
-    refusals.iter().for_each(|told| entry(out, told));
+    refusals.iter().for_each(|told| entry(out, told, last.at(told.sequence)));
     out.push_str("</ol>");
 }
 
-fn entry(out: &mut String, told: &Told) {
+fn entry(out: &mut String, told: &Told, cursor: Cursor) {
     // Our own JSON: it can be read.
     let record: Value = serde_json::from_str(&told.json).unwrap_or_default();
     let get = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -29,10 +29,9 @@ fn entry(out: &mut String, told: &Told) {
     let times = if told.suppressed > 0 { format!(" <em>×{}</em>", told.suppressed + 1) } else { String::new() };
     let _ = write!(
         out,
-        "<li id=\"r{}\"><details><summary><time datetime=\"{at}\">{}</time><span class=\"status\">{}</span>\
+        "<li id=\"r{cursor}\"><details><summary><time datetime=\"{at}\">{}</time><span class=\"status\">{}</span>\
          <span class=\"source {source}\">{source}</span><span class=\"what\"><b>{}</b>{times} <code>{}</code></span>\
          <span class=\"call\">{} {}</span><span class=\"who\">{}</span></summary>",
-        told.sequence,
         at.get(11..19).unwrap_or_default(),
         told.status,
         Text(reason.title()),

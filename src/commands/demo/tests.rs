@@ -36,7 +36,7 @@ async fn take(flags: &[&str]) -> Vec<(Step, String, Vec<String>)> {
     let standin = standin::start(keyring).await.unwrap();
     let (effective, _) = settled(flags, standin);
     let journal = Journal::new();
-    let (log, _guard) = Log::start(effective.config.log, Box::new(journal.clone()), false, false).unwrap();
+    let (log, _guard) = Log::start(effective.config.log, Box::new(journal.clone()), false, false, None).unwrap();
     let app = App::start(&effective.config, log).unwrap();
     let stage = Stage { effective, app, journal, standin };
     let route = stage.route().unwrap();

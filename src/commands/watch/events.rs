@@ -5,7 +5,7 @@
 pub(super) struct Event {
     pub name: String,
     pub data: String,
-    pub id: Option<u64>,
+    pub id: Option<String>,
 }
 
 /// What has come of an event so far.
@@ -46,7 +46,7 @@ impl Events {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "event" => value.clone_into(&mut self.event.name),
-            "id" => self.event.id = value.parse().ok(),
+            "id" => self.event.id = Some(value.to_owned()),
             "data" => self.event.data.push_str(value),
             // Comments keep the connection alive, and say nothing.
             _ => {}
@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
 
-    const STREAM: &str = "retry: 2000\n\n: still here\n\nid: 7\nevent: refusal\ndata: {\"seq\":7}\n\nevent: gap\ndata: {\"missed\":2}\n\n";
+    const STREAM: &str = "retry: 2000\n\n: still here\n\nid: 19f-7\nevent: refusal\ndata: {\"seq\":7}\n\nevent: gap\ndata: {\"missed\":2}\n\n";
 
     fn read(pieces: &[&[u8]]) -> Vec<Event> {
         let (mut events, mut seen) = (Events::default(), Vec::new());
@@ -77,8 +77,11 @@ mod tests {
     #[test]
     fn events_are_told_from_comments_and_from_each_other() {
         let seen = read(&[STREAM.as_bytes()]);
-        let wanted = [("refusal", "{\"seq\":7}", Some(7)), ("gap", "{\"missed\":2}", None)];
-        assert_eq!(seen.iter().map(|event| (&*event.name, &*event.data, event.id)).collect::<Vec<_>>(), wanted);
+        let wanted = [("refusal", "{\"seq\":7}", Some("19f-7")), ("gap", "{\"missed\":2}", None)];
+        assert_eq!(
+            seen.iter().map(|event| (&*event.name, &*event.data, event.id.as_deref())).collect::<Vec<_>>(),
+            wanted
+        );
     }
 
     #[test]

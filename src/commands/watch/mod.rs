@@ -5,11 +5,14 @@ mod show;
 mod source;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command, ValueHint};
 use http::Uri;
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::events::Event;
@@ -63,6 +66,10 @@ pub fn command() -> Command {
 /// Follows until told to stop.
 pub fn watch(matches: &ArgMatches) -> ExitCode {
     let url = matches.get_one::<String>("admin").map_or("", String::as_str);
+    if url == "off" {
+        output::complain("the console is off", "name the one of a running proxy: --admin http://127.0.0.1:9092");
+        return ExitCode::from(2);
+    }
     let Some(source) = source(url, matches) else {
         output::complain(&format!("`{url}` is no console"), "name it as http://127.0.0.1:9092");
         return ExitCode::from(2);
@@ -85,6 +92,7 @@ pub fn watch(matches: &ArgMatches) -> ExitCode {
             code = follow(&source, &show, last) => code,
             _ = terminate.recv() => ExitCode::SUCCESS,
             _ = interrupt.recv() => ExitCode::SUCCESS,
+            () = unread() => ExitCode::SUCCESS,
         }
     })
 }
@@ -111,28 +119,38 @@ fn width() -> usize {
 
 /// Shows what was, then what comes; connects anew where the connection is lost.
 async fn follow(source: &Source, show: &Show, count: u64) -> ExitCode {
-    let mut last = match begin(source, show, count).await {
-        Ok(last) => last,
+    let answer = match source.refusals(count).await {
+        Ok(answer) => answer,
         Err(failure) => return failure.explain(source),
     };
+    if !answer.refusals.iter().rev().all(|record| write(&show.refusal(record))) {
+        return ExitCode::SUCCESS;
+    }
+    let mut last = answer.cursor;
     let mut lost = false;
     loop {
-        let after = last;
+        let after = last.clone();
         let mut on_event = |event: Event| {
             if std::mem::take(&mut lost) {
                 output::write_error("following again\n");
             }
-            last = event.id.unwrap_or(last);
-            match event.name.as_str() {
-                "refusal" => write(&show.refusal(&event.data)),
-                "gap" => {
-                    output::write_error(&format!("{} are kept no more\n", missed(&event.data)));
-                    true
-                }
-                _ => true,
+            if let Some(id) = event.id {
+                last = id;
             }
+            match event.name.as_str() {
+                "refusal" => return write(&show.refusal(&event.data)),
+                "gap" => output::write_error(&format!("{} are kept no more\n", member(&event.data, "missed"))),
+                "restart" => {
+                    let since = member(&event.data, "since");
+                    output::write_error(&format!(
+                        "the proxy was started anew at {since}; what it kept before is gone\n"
+                    ));
+                }
+                _ => {}
+            }
+            true
         };
-        match source.follow(after, &mut on_event).await {
+        match source.follow(&after, &mut on_event).await {
             // The reader of our output is gone.
             Ok(()) => return ExitCode::SUCCESS,
             Err(failure) => {
@@ -148,18 +166,22 @@ async fn follow(source: &Source, show: &Show, count: u64) -> ExitCode {
     }
 }
 
-/// Shows the last that are kept, oldest first, and returns the number of the newest of all.
-async fn begin(source: &Source, show: &Show, count: u64) -> Result<u64, Failure> {
-    let answer = source.refusals(count).await?;
-    for record in answer.refusals.iter().rev() {
-        write(&show.refusal(record));
+/// Waits until whoever reads our output is gone, where the system can tell: of a pipe, not of a file.
+async fn unread() {
+    let out = io::stdout().as_fd().try_clone_to_owned();
+    // Unchecked: a check would make the pipe one that does not block, for everybody who writes into it.
+    if let Ok(out) = out.and_then(pipe::Sender::from_owned_fd_unchecked)
+        && out.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
     }
-    Ok(answer.last)
+    std::future::pending().await
 }
 
-fn missed(data: &str) -> u64 {
-    let gap: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
-    gap.get("missed").and_then(serde_json::Value::as_u64).unwrap_or_default()
+/// A member of what an event says, as text that a terminal may get.
+fn member(data: &str, name: &str) -> String {
+    let told: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+    show::shown(told.get(name))
 }
 
 /// Whether somebody still reads.

@@ -72,7 +72,7 @@ fn colour(source: &str) -> Style {
 }
 
 /// A value as a terminal may get it: no control character of a stranger reaches it.
-fn shown(value: Option<&Value>) -> String {
+pub(super) fn shown(value: Option<&Value>) -> String {
     let text = match value {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),

@@ -46,8 +46,8 @@ pub(super) enum Failure {
 pub(super) struct Refusals {
     /// Records, newest first.
     pub refusals: Vec<String>,
-    /// The number of the newest of all.
-    pub last: u64,
+    /// The place behind the newest of all.
+    pub cursor: String,
 }
 
 impl Failure {
@@ -108,15 +108,15 @@ impl Source {
         let answer = self.ask(&format!("/api/refusals?limit={count}&{}", self.filter)).await?;
         let body = answer.into_body().collect().await.map_err(Failure::lost)?.to_bytes();
         let said: Value = serde_json::from_slice(&body).map_err(Failure::lost)?;
-        let Some(last) = said.get("last").and_then(Value::as_u64) else {
+        let Some(cursor) = said.get("cursor").and_then(Value::as_str) else {
             return Err(Failure::Lost("what answers is no console".into()));
         };
         let records = said.get("refusals").and_then(Value::as_array).into_iter().flatten();
-        Ok(Refusals { refusals: records.map(Value::to_string).collect(), last })
+        Ok(Refusals { refusals: records.map(Value::to_string).collect(), cursor: cursor.to_owned() })
     }
 
-    /// Follows what comes after `last`. Ends well only where `on_event` has had enough.
-    pub(super) async fn follow(&self, last: u64, on_event: &mut impl FnMut(Event) -> bool) -> Result<(), Failure> {
+    /// Follows what comes after the event of this id. Ends well only where `on_event` has had enough.
+    pub(super) async fn follow(&self, last: &str, on_event: &mut impl FnMut(Event) -> bool) -> Result<(), Failure> {
         let answer = self.ask(&format!("/api/refusals/stream?last={last}&{}", self.filter)).await?;
         let mut body = answer.into_body();
         let mut events = Events::default();

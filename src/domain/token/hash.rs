@@ -15,16 +15,20 @@ impl Fingerprint {
     pub const fn bits(self) -> u64 {
         self.0
     }
-}
 
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Twelve digits of eight bytes; by hand, for each line of a log has one.
+    /// Lends its twelve digits: by hand, for each line of a log has one.
+    pub fn with_text<R>(self, use_text: impl FnOnce(&str) -> R) -> R {
         let digits: [u8; 12] = std::array::from_fn(|place| {
             let nibble = (self.0 >> (44 - 4 * place)) as u8 & 15;
             nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
         });
-        f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
+        use_text(std::str::from_utf8(&digits).unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with_text(|text| f.write_str(text))
     }
 }
 

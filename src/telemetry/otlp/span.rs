@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::parent::Parent;
-use crate::telemetry::format::Field;
+use crate::telemetry::format::{Field, Keys};
 use crate::telemetry::record::Refusal;
 
 /// A server's span.
@@ -53,6 +53,8 @@ fn value(field: &Field) -> Value {
     match field {
         Field::Static(value) => text(value),
         Field::Text(value) => text(value),
+        Field::Address(address) => text(&address.to_string()),
+        Field::Print(print) => text(&print.to_string()),
         // 64 bits are a string in protobuf's JSON.
         Field::Integer(number) => json!({"intValue": number.to_string()}),
         Field::Millis(time) => json!({"doubleValue": time.as_secs_f64() * 1000.0}),
@@ -95,17 +97,26 @@ pub(super) fn write(refusal: &Refusal, ids: &Ids) -> Value {
     span
 }
 
+struct Attributes {
+    found: Vec<Value>,
+    /// Whether the method is one that the conventions know.
+    known: bool,
+}
+
+impl Keys for Attributes {
+    fn put(&mut self, key: &'static str, field: Field<'_>) {
+        if let Some(name) = attribute(key) {
+            let original = name == "http.request.method" && !self.known;
+            let name = if original { "http.request.method_original" } else { &name };
+            self.found.push(pair(name, value(&field)));
+        }
+    }
+}
+
 fn attributes(refusal: &Refusal, method: Option<&str>, known: Option<&str>) -> Vec<Value> {
-    let line = refusal.line(0);
-    let mut found: Vec<Value> = line
-        .fields()
-        .filter_map(|(key, field)| match attribute(key)? {
-            name if name == "http.request.method" && known.is_none() => {
-                Some(pair("http.request.method_original", value(field)))
-            }
-            name => Some(pair(&name, value(field))),
-        })
-        .collect();
+    let mut found = Attributes { found: Vec::new(), known: known.is_some() };
+    refusal.tell(0, &mut found);
+    let mut found = found.found;
     if method.is_some() && known.is_none() {
         found.push(pair("http.request.method", text("_OTHER")));
     }
