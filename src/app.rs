@@ -6,19 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{ConfigRow, Console, Telemetry};
+use crate::admin::Telemetry;
 use crate::body::UploadBounds;
 use crate::config::Config;
 use crate::domain::decide::Policy;
 use crate::domain::path_rule::PathRules;
 use crate::domain::token::HashKey;
 use crate::limits::Limits;
-use crate::proxy::{Proxy, Shared};
-use crate::server::{self, Bound};
+use crate::proxy::{Lane, Proxy, Shared};
+use crate::server::{self, Accepting, Bound, Current, Endpoint, Serving, Socket};
 use crate::telemetry::otlp::Spans;
 use crate::telemetry::{Log, Metrics, Recorder, Sources};
 use crate::upstream::{Gauges, REAP_EVERY, Upstream};
@@ -53,16 +52,26 @@ impl From<std::io::Error> for StartError {
 #[derive(Debug)]
 pub struct App {
     /// Where it listens.
-    pub listening: Vec<SocketAddr>,
+    pub listening: Vec<Endpoint>,
     /// The telemetry listener's socket and address.
     pub telemetry: Option<(std::net::TcpListener, SocketAddr)>,
     /// The console's socket and address.
     pub admin: Option<(std::net::TcpListener, SocketAddr)>,
     shared: Shared,
     stop: CancellationToken,
+    gauges: Arc<Gauges>,
+    lanes: Vec<OwnLane>,
     workers: Vec<JoinHandle<()>>,
     spans: Option<Spans>,
     delay: Duration,
+}
+
+/// What a reload changes of one worker.
+#[derive(Debug)]
+struct OwnLane {
+    lane: Arc<Lane>,
+    upstream: Arc<Upstream>,
+    current: Arc<Current>,
 }
 
 impl App {
@@ -74,14 +83,15 @@ impl App {
         let count =
             config.server.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut bound: Vec<Bound> = Vec::new();
-        for address in &config.server.listen {
-            bound.push(server::bind(*address, count).map_err(|error| cannot_listen(*address, &error))?);
+        for endpoint in &config.server.listen {
+            bound.push(server::bind(endpoint, count).map_err(|error| cannot_listen(endpoint, &error))?);
         }
         let telemetry = config.admin.telemetry.map(bind).transpose()?;
         let admin = config.admin.console.map(bind).transpose()?;
-        let listening = bound.iter().map(|bound| bound.address).collect();
+        let listening = bound.iter().map(|bound| bound.endpoint.clone()).collect();
+        let hash_key = config.fingerprint_key.clone().map_or_else(random_key, Ok)?;
         let shared = Shared {
-            policy: Arc::new(policy(config)?),
+            policy: Arc::new(policy(config, hash_key)),
             limits,
             recorder,
             draining: Arc::new(AtomicBool::new(false)),
@@ -94,6 +104,8 @@ impl App {
             admin,
             shared,
             stop: CancellationToken::new(),
+            gauges,
+            lanes: Vec::new(),
             workers: Vec::new(),
             spans,
             delay: config.server.shutdown_delay,
@@ -101,54 +113,68 @@ impl App {
         let connections = Arc::new(AtomicUsize::new(0));
         for number in 0..count {
             let sockets = bound.iter_mut().filter_map(Bound::take).collect();
-            app.workers.push(app.spawn_worker(number, sockets, config, &gauges, &connections)?);
+            app.spawn_worker(number, sockets, config, &connections)?;
         }
         Ok(app)
     }
 
     fn spawn_worker(
-        &self,
+        &mut self,
         number: usize,
-        sockets: Vec<std::net::TcpListener>,
+        sockets: Vec<Socket>,
         config: &Config,
-        gauges: &Arc<Gauges>,
         connections: &Arc<AtomicUsize>,
-    ) -> Result<JoinHandle<()>, StartError> {
-        let upstream = Upstream::new(config.upstream.clone(), Arc::clone(gauges)).map_err(|error| StartError {
-            what: "the upstream cannot be used".into(),
-            cause: error.to_string(),
-            cure: "set upstream.url",
-        })?;
-        let uploads = UploadBounds {
-            max_body: config.proxy.max_body,
-            body_timeout: config.server.body_timeout,
-            answer_timeout: config.upstream.response_timeout,
-        };
-        let proxy = Proxy::new(self.shared.clone(), upstream, &config.proxy, uploads, number as u64);
-        let worker = Worker {
-            proxy: Arc::new(proxy),
-            settings: Arc::new(config.server.clone()),
+    ) -> Result<(), StartError> {
+        let lane = Arc::new(Lane::new(&self.shared.policy, number as u64));
+        let upstream = Arc::new(Upstream::new(config.upstream.clone(), Arc::clone(&self.gauges)));
+        let serving = serving(&self.shared, config, &upstream, &lane);
+        let current = Arc::new(Current::from_pointee(serving));
+        let accepting = Accepting {
+            current: Arc::clone(&current),
             connections: Arc::clone(connections),
+            tasks: TaskTracker::new(),
             stop: self.stop.clone(),
-            shared: self.shared.clone(),
         };
-        std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker.run(sockets)).map_err(
-            |error| StartError {
-                what: "a worker cannot start".into(),
-                cause: error.to_string(),
-                cure: "raise the limit of threads, or lower workers",
-            },
-        )
+        let worker = Worker { accepting, shared: self.shared.clone() };
+        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+        let handle = thread.spawn(move || worker.run(sockets)).map_err(|error| StartError {
+            what: "a worker cannot start".into(),
+            cause: error.to_string(),
+            cure: "raise the limit of threads, or lower workers",
+        })?;
+        self.workers.push(handle);
+        self.lanes.push(OwnLane { lane, upstream, current });
+        Ok(())
+    }
+
+    /// Serves by another configuration from now on: requests that have begun end as they began, connections stay, and so
+    /// do the buckets of limits that did not change. What [`config::reload`](crate::config::reload) calls fixed stays as
+    /// it is.
+    pub fn reload(&mut self, config: &Config) {
+        self.shared.policy = Arc::new(policy(config, self.shared.policy.hash_key.clone()));
+        self.shared.limits = Arc::new(self.shared.limits.reloaded(&config.limits));
+        self.delay = config.server.shutdown_delay;
+        for OwnLane { lane, upstream, current } in &mut self.lanes {
+            if !upstream.fits(&config.upstream) {
+                *upstream = Arc::new(Upstream::new(config.upstream.clone(), Arc::clone(&self.gauges)));
+            }
+            current.store(Arc::new(serving(&self.shared, config, upstream, lane)));
+        }
+    }
+
+    /// The limits in force.
+    pub const fn limits(&self) -> &Arc<Limits> {
+        &self.shared.limits
+    }
+
+    /// Where refusals are told.
+    pub const fn recorder(&self) -> &Recorder {
+        &self.shared.recorder
     }
 
     /// What the telemetry listener tells.
     pub fn health(&self) -> Telemetry {
         Telemetry { draining: Arc::clone(&self.shared.draining), recorder: self.shared.recorder.clone() }
-    }
-
-    /// What the console shows, with the rows of the configuration. `None` where it is switched off.
-    pub fn console(&self, config: Vec<ConfigRow>, upstream: &str) -> Option<Console> {
-        Console::new(self.shared.recorder.clone(), Arc::clone(&self.shared.limits), config, upstream)
     }
 
     /// Drains: readiness falls, after `shutdown.delay` accepting ends, running answers get `shutdown.grace` to finish.
@@ -167,16 +193,13 @@ impl App {
 }
 
 struct Worker {
-    proxy: Arc<Proxy>,
-    settings: Arc<server::Settings>,
-    connections: Arc<AtomicUsize>,
-    stop: CancellationToken,
+    accepting: Accepting,
     shared: Shared,
 }
 
 impl Worker {
     /// One thread, one runtime: a request and its connections never leave the core they came to.
-    fn run(self, sockets: Vec<std::net::TcpListener>) {
+    fn run(self, sockets: Vec<Socket>) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -187,38 +210,35 @@ impl Worker {
         runtime.block_on(self.serve(sockets));
     }
 
-    async fn serve(self, sockets: Vec<std::net::TcpListener>) {
-        let tasks = TaskTracker::new();
+    async fn serve(self, sockets: Vec<Socket>) {
+        let Accepting { current, tasks, stop, .. } = self.accepting.clone();
         for socket in sockets {
-            let listener = match TcpListener::from_std(socket) {
-                Ok(listener) => listener,
-                Err(error) => {
-                    tracing::error!(event = "worker_failed", detail = %error, "a worker cannot listen");
-                    return;
-                }
-            };
-            let serving = server::serve(
-                listener,
-                Arc::clone(&self.proxy),
-                Arc::clone(&self.settings),
-                Arc::clone(&self.connections),
-                tasks.clone(),
-                self.stop.clone(),
-            );
-            tasks.spawn(serving);
+            tasks.spawn(server::serve(socket, self.accepting.clone()));
         }
         let mut reap = tokio::time::interval(REAP_EVERY);
-        while self.stop.run_until_cancelled(reap.tick()).await.is_some() {
-            self.proxy.reap();
+        while stop.run_until_cancelled(reap.tick()).await.is_some() {
+            current.load().proxy.reap();
         }
         tasks.close();
-        if tokio::time::timeout(self.settings.shutdown_grace, tasks.wait()).await.is_err() {
+        let grace = current.load().settings.shutdown_grace;
+        if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
             tracing::warn!(event = "grace_over", connections = tasks.len(), "closing connections that did not finish");
         }
         self.shared.drained.cancel();
         self.shared.tunnels.close();
         let _ = tokio::time::timeout(TUNNEL_GRACE, self.shared.tunnels.wait()).await;
     }
+}
+
+/// What one worker serves by.
+fn serving(shared: &Shared, config: &Config, upstream: &Arc<Upstream>, lane: &Arc<Lane>) -> Serving {
+    let uploads = UploadBounds {
+        max_body: config.proxy.max_body,
+        body_timeout: config.server.body_timeout,
+        answer_timeout: config.upstream.response_timeout,
+    };
+    let proxy = Proxy::new(shared.clone(), Arc::clone(upstream), &config.proxy, uploads, Arc::clone(lane));
+    Serving { proxy, settings: Arc::new(config.server.clone()) }
 }
 
 fn recorder(log: Log, limits: &Arc<Limits>, gauges: &Arc<Gauges>) -> Recorder {
@@ -231,18 +251,14 @@ fn recorder(log: Log, limits: &Arc<Limits>, gauges: &Arc<Gauges>) -> Recorder {
     Recorder::new(Metrics::new(sources), log)
 }
 
-fn policy(config: &Config) -> Result<Policy, StartError> {
-    let hash_key = match &config.fingerprint_key {
-        Some(key) => key.clone(),
-        None => random_key()?,
-    };
-    Ok(Policy {
+fn policy(config: &Config, hash_key: HashKey) -> Policy {
+    Policy {
         authorization: config.authorization.clone(),
         org: config.org.clone(),
         clients: config.clients.clone(),
         exempt: PathRules::new(&config.limits.exempt),
         hash_key,
-    })
+    }
 }
 
 fn random_key() -> Result<HashKey, StartError> {
@@ -255,7 +271,7 @@ fn random_key() -> Result<HashKey, StartError> {
     Ok(HashKey::from_bytes(bytes))
 }
 
-fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> StartError {
+fn cannot_listen(address: &impl std::fmt::Display, error: &std::io::Error) -> StartError {
     StartError {
         what: format!("cannot listen on {address}"),
         cause: error.to_string(),
@@ -270,5 +286,5 @@ fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Star
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    bound().map_err(|error| cannot_listen(address, &error))
+    bound().map_err(|error| cannot_listen(&address, &error))
 }

@@ -11,6 +11,8 @@
 
 pub mod domain;
 pub mod progress;
+pub mod stream;
+pub mod pem;
 pub mod body;
 pub mod telemetry;
 pub mod limits;

@@ -142,7 +142,7 @@ fn the_schema_is_golden() {
 
 #[test]
 fn flags_of_later_versions_are_known_as_such() {
-    for arguments in [&["--org-learn", "on"][..], &["run", "--http-h2c", "on"], &["check", "--tls", "x"]] {
+    for arguments in [&["--org-learn", "on"][..], &["run", "--http-h2c", "on"], &["check", "--limits-mode", "shadow"]] {
         let text = shown(arguments, &[]);
         assert!(text.starts_with("exit code 2") && text.contains("not in this version yet"), "{text}");
     }
@@ -314,7 +314,7 @@ fn completions_and_the_manual_page_are_made_from_the_same_line() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = shown(&["completions", shell], &[]);
         assert!(text.starts_with("exit code 0") && text.contains("limits-per-client-rate"), "{shell}");
-        assert!(!text.contains("clients-proxy-protocol"), "{shell} offers what this version does not have");
+        assert!(!text.contains("limits-in-flight-per-token"), "{shell} offers what this version does not have");
     }
     assert!(shown(&["completions", "csh"], &[]).starts_with("exit code 2"));
     let page = shown(&["man"], &[]);

@@ -1,9 +1,9 @@
-//! The console: the page and its API. Nothing here changes anything, and nobody else's page can read it.
+//! The console: the page and its API. Nothing but a reload changes anything, and nobody else's page can read it.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -11,10 +11,10 @@ use tokio::net::TcpListener;
 use super::filter::{Query, Wrong};
 use super::host;
 use super::page::{self, View};
-use super::rows::{ConfigRow, TokenRow};
-use super::serve::{Answer, answer, serve};
+use super::rows::TokenRow;
+use super::serve::{Answer, Reply, answer, serve};
+use super::state::{Current, Reload};
 use super::stream::{self, Readers};
-use crate::limits::Limits;
 use crate::telemetry::memory::Moment;
 use crate::telemetry::ring::{Ring, Told};
 use crate::telemetry::{Recorder, timestamp};
@@ -41,51 +41,70 @@ pub struct Console {
     /// Where refusals and tokens are remembered.
     recorder: Recorder,
     ring: Ring,
-    limits: Arc<Limits>,
-    config: Arc<[ConfigRow]>,
-    upstream: Arc<str>,
+    current: Current,
     readers: Readers,
+    reload: Reload,
 }
 
 impl Console {
-    /// A console over what is remembered. `None` where refusals are not kept.
-    pub fn new(recorder: Recorder, limits: Arc<Limits>, config: Vec<ConfigRow>, upstream: &str) -> Option<Self> {
+    /// A console over what is remembered and in force. `None` where refusals are not kept.
+    pub fn new(recorder: Recorder, current: Current, reload: Reload) -> Option<Self> {
         let ring = recorder.ring()?.clone();
-        Some(Self {
-            recorder,
-            ring,
-            limits,
-            config: config.into(),
-            upstream: upstream.into(),
-            readers: Readers::default(),
-        })
+        Some(Self { recorder, ring, current, readers: Readers::default(), reload })
     }
 
     /// Answers until the runtime ends.
     pub async fn serve(self, listener: TcpListener) {
-        serve(listener, MAX_CONCURRENT, move |request| {
-            let mut answer = self.answer(request);
-            protect(answer.headers_mut());
-            answer
+        serve(listener, MAX_CONCURRENT, move |request| match self.answer(request) {
+            Reply::Now(answer) => Reply::Now(protected(answer)),
+            Reply::Later(answer) => Reply::Later(Box::pin(async move { protected(answer.await) })),
         })
         .await;
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Answer {
+    fn answer(&self, request: &Request<Incoming>) -> Reply {
         let (uri, headers) = (request.uri(), request.headers());
         if !host::is_own(uri, headers) {
             let why = "the console answers only when it is asked by an address or as localhost, so that no page elsewhere can \
                        read it by a name of its own (DNS rebinding)";
-            return refuse(
-                StatusCode::FORBIDDEN,
-                why,
-                "open http://127.0.0.1:<port>/, if need be over `kubectl port-forward`",
-            );
+            let hint = "open http://127.0.0.1:<port>/, if need be over `kubectl port-forward`";
+            return refuse(StatusCode::FORBIDDEN, why, hint).into();
         }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut answer = refuse(StatusCode::METHOD_NOT_ALLOWED, "nothing is changed here", "use GET");
-            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
+        if uri.path() == "/-/reload" {
+            return self.reload(request.method(), headers);
+        }
+        self.look(request.method(), uri, headers).into()
+    }
+
+    /// Loads the configuration anew, and says what came of it.
+    fn reload(&self, method: &Method, headers: &HeaderMap) -> Reply {
+        if method != Method::POST {
+            return not_allowed("POST", "a reload changes something").into();
+        }
+        if !host::is_own_page(headers) {
+            let why = "a page elsewhere asks for a reload";
+            return refuse(StatusCode::FORBIDDEN, why, "ask with curl, or from the console's own page").into();
+        }
+        let reload = self.reload.clone();
+        Reply::Later(Box::pin(async move {
+            match reload.ask().await {
+                Some(attempt) => {
+                    let status = if attempt.ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+                    answer(status, JSON, format!("{}\n", json!(attempt)))
+                }
+                None => refuse(
+                    StatusCode::CONFLICT,
+                    "there is no reload now",
+                    "one is under way: ask again in a second; the demo takes none",
+                ),
+            }
+        }))
+    }
+
+    /// What only looks.
+    fn look(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Answer {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return not_allowed("GET, HEAD", "nothing is changed here");
         }
         let query = uri.query().unwrap_or_default();
         let parsed = Query::parse(query);
@@ -103,7 +122,7 @@ impl Console {
             _ => refuse(
                 StatusCode::NOT_FOUND,
                 "nothing is here",
-                "there are /, /api/refusals, /api/refusals/stream, /api/tokens and /api/config",
+                "there are /, /api/refusals, /api/refusals/stream, /api/tokens, /api/config and POST /-/reload",
             ),
         }
     }
@@ -125,10 +144,9 @@ impl Console {
             last: self.ring.cursor(snapshot.last),
             minutes: &snapshot.minutes,
             tokens: &self.token_rows(TOKENS),
-            config: &self.config,
+            in_force: &self.current.load(),
             asked: &asked,
             wrong: wrong.as_deref(),
-            upstream: &self.upstream,
             began: self.ring.began(),
             now: SystemTime::now(),
         });
@@ -183,7 +201,8 @@ impl Console {
 
     fn token_rows(&self, most: usize) -> Vec<TokenRow> {
         let states = self.recorder.memory().tokens().snapshot(Moment::now(), most);
-        states.iter().map(|state| TokenRow::of(state, &self.limits)).collect()
+        let in_force = self.current.load();
+        states.iter().map(|state| TokenRow::of(state, &in_force.limits)).collect()
     }
 
     fn tokens(&self, limit: Option<usize>) -> Answer {
@@ -191,7 +210,14 @@ impl Console {
     }
 
     fn config(&self) -> Answer {
-        told(&json!({ "version": env!("CARGO_PKG_VERSION"), "config": &*self.config }))
+        let in_force = self.current.load();
+        told(&json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "hash": in_force.hash,
+            "since": timestamp(in_force.since),
+            "last_reload": in_force.attempt,
+            "config": in_force.config,
+        }))
     }
 }
 
@@ -201,6 +227,12 @@ fn told(value: &serde_json::Value) -> Answer {
 
 fn refuse(status: StatusCode, why: &str, hint: &str) -> Answer {
     answer(status, JSON, format!("{}\n", json!({ "error": why, "hint": hint })))
+}
+
+fn not_allowed(allowed: &'static str, why: &str) -> Answer {
+    let mut answer = refuse(StatusCode::METHOD_NOT_ALLOWED, why, &format!("use {allowed}"));
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    answer
 }
 
 /// A file of ours: kept by browsers, and asked for anew each time, for it may change with the version.
@@ -220,7 +252,8 @@ fn asset(content_type: &'static str, text: &'static str, headers: &HeaderMap) ->
     response
 }
 
-fn protect(headers: &mut HeaderMap) {
+fn protected(mut answer: Answer) -> Answer {
+    let headers = answer.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -230,4 +263,5 @@ fn protect(headers: &mut HeaderMap) {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    answer
 }

@@ -6,6 +6,7 @@ mod host;
 mod page;
 mod rows;
 mod serve;
+mod state;
 mod stream;
 mod telemetry;
 
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 
 pub use self::console::Console;
 pub use self::rows::{ConfigRow, TokenRow};
+pub use self::state::{Asked, Attempt, Current, InForce, Reload};
 pub use self::telemetry::Telemetry;
 
 /// Where operators look.

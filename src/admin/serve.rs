@@ -30,11 +30,24 @@ const STILL: Duration = Duration::from_secs(45);
 /// What answers.
 pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
+/// An answer, or what will be one.
+pub(super) enum Reply {
+    Now(Answer),
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Now(answer)
+    }
+}
+
 /// Answers until the runtime ends, `most` connections at once: a flood on this port must not take the memory that
 /// requests need.
-pub(super) async fn serve<A>(listener: TcpListener, most: usize, answer: A)
+pub(super) async fn serve<A, R>(listener: TcpListener, most: usize, answer: A)
 where
-    A: Fn(&Request<Incoming>) -> Answer + Clone + Send + 'static,
+    A: Fn(&Request<Incoming>) -> R + Clone + Send + 'static,
+    R: Into<Reply> + Send,
 {
     let permits = Arc::new(tokio::sync::Semaphore::new(most));
     loop {
@@ -51,17 +64,24 @@ where
     }
 }
 
-async fn connection<A>(stream: TcpStream, still: Duration, answer: A)
+async fn connection<A, R>(stream: TcpStream, still: Duration, answer: A)
 where
-    A: Fn(&Request<Incoming>) -> Answer + Clone + Send + 'static,
+    A: Fn(&Request<Incoming>) -> R + Clone + Send + 'static,
+    R: Into<Reply> + Send,
 {
     let pulse = Pulse::new();
     let service = tower::service_fn({
         let pulse = pulse.clone();
         move |request: Request<Incoming>| {
             pulse.beat();
-            let answer = answer(&request).map(|body| Pulsing { body, pulse: pulse.clone() });
-            async move { Ok::<_, Infallible>(answer) }
+            let (reply, pulse) = (answer(&request).into(), pulse.clone());
+            async move {
+                let answer = match reply {
+                    Reply::Now(answer) => answer,
+                    Reply::Later(answer) => answer.await,
+                };
+                Ok::<_, Infallible>(answer.map(|body| Pulsing { body, pulse }))
+            }
         }
     });
     let service = ServiceBuilder::new().layer(CatchPanicLayer::new()).service(service);

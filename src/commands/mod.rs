@@ -9,6 +9,7 @@ pub mod healthcheck;
 pub mod inspect;
 pub mod man;
 pub mod output;
+mod reload;
 pub mod rows;
 pub mod run;
 pub mod schema;
@@ -24,6 +25,8 @@ use crate::config::arguments;
 use crate::config::effective::{self, Effective};
 use crate::config::masking::mask;
 use crate::config::origin::Origin;
+use crate::config::reload::Watched;
+use crate::server::Endpoint;
 
 /// The program's name.
 pub const NAME: &str = "grafana-token-proxy";
@@ -112,8 +115,11 @@ pub fn execute(
 }
 
 fn serve(matches: &ArgMatches, variables: impl IntoIterator<Item = (OsString, OsString)>) -> ExitCode {
-    match accept(effective::load(matches, variables)) {
-        Ok(effective) => run::run(&effective),
+    let variables: Vec<_> = variables.into_iter().collect();
+    let load = || effective::load(matches, variables.clone());
+    let (watched, effective) = Watched::load(None, &load);
+    match accept(effective) {
+        Ok(effective) => run::run(effective, watched, &load),
         Err(code) => code,
     }
 }
@@ -133,7 +139,11 @@ fn demo_config(mut effective: Effective) -> Effective {
     let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
     let config = &mut effective.config;
     if effective.origins.of("listen") == Origin::Default {
-        config.server.listen.iter_mut().for_each(|address| address.set_ip(loopback));
+        for endpoint in &mut config.server.listen {
+            if let Endpoint::Tcp(address) = endpoint {
+                address.set_ip(loopback);
+            }
+        }
     }
     if effective.origins.of("telemetry") == Origin::Default {
         config.admin.telemetry.iter_mut().for_each(|address| address.set_ip(loopback));

@@ -3,26 +3,33 @@
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::output::complain;
+use super::reload::Reloader;
+use crate::admin::{Asked, Console, Current, InForce, Reload};
 use crate::app::{App, StartError};
 use crate::config::effective::Effective;
 use crate::config::environment::forbids_colour;
-use crate::config::{Config, print, values};
+use crate::config::reload::{self, Watched};
+use crate::config::{Config, print};
 use crate::telemetry::ring::Ring;
 use crate::telemetry::{Events, Log, LogGuard};
 
-/// Serves until told to stop.
-pub fn run(effective: &Effective) -> ExitCode {
+/// Serves until told to stop. `load` reads the configuration anew, when one of the watched files changed for example.
+pub fn run(effective: Effective, watched: Watched, load: &dyn Fn() -> Effective) -> ExitCode {
     let out = io::stdout();
     let terminal = out.is_terminal();
     let started = start_log(&effective.config, Box::new(out), terminal);
-    let outcome = started.and_then(|(log, guard)| serve(effective, log).map(|code| (code, guard)));
+    let outcome = started.and_then(|(log, guard)| serve(effective, watched, load, log).map(|code| (code, guard)));
     match outcome {
         Ok((code, guard)) => {
             drop(guard);
@@ -35,16 +42,31 @@ pub fn run(effective: &Effective) -> ExitCode {
     }
 }
 
-/// Serves what operators look at, and says where the console is.
-pub(super) fn serve_operators(app: &mut App, effective: &Effective) -> io::Result<()> {
+/// What is in force from the start.
+pub(super) fn in_force(app: &App, effective: &Effective) -> InForce {
+    let hash = reload::hash(effective);
+    app.recorder().metrics().configured(&hash);
+    InForce {
+        limits: Arc::clone(app.limits()),
+        config: print::rows(effective),
+        upstream: effective.config.upstream.url.to_string(),
+        hash,
+        since: SystemTime::now(),
+        attempt: None,
+    }
+}
+
+/// Serves what operators look at. Returns where reloads are asked for.
+pub(super) fn serve_operators(app: &mut App, current: &Current) -> io::Result<Receiver<Asked>> {
     if let Some((listener, _)) = app.telemetry.take() {
         tokio::spawn(app.health().serve(TcpListener::from_std(listener)?));
     }
-    let url = values::url::print(&effective.config.upstream.url);
-    if let (Some((listener, _)), Some(console)) = (app.admin.take(), app.console(print::rows(effective), &url)) {
+    let (reload, asked) = Reload::channel();
+    let console = Console::new(app.recorder().clone(), Arc::clone(current), reload);
+    if let (Some((listener, _)), Some(console)) = (app.admin.take(), console) {
         tokio::spawn(console.serve(TcpListener::from_std(listener)?));
     }
-    Ok(())
+    Ok(asked)
 }
 
 /// Starts the log on `out`, and sends the program's own events there.
@@ -65,11 +87,16 @@ pub(super) fn start_log(
     Ok((log, guard))
 }
 
-fn serve(effective: &Effective, log: Log) -> Result<ExitCode, StartError> {
+fn serve(
+    effective: Effective,
+    watched: Watched,
+    load: &dyn Fn() -> Effective,
+    log: Log,
+) -> Result<ExitCode, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let (terminate, interrupt) = {
+    let (terminate, interrupt, hangup) = {
         let _inside = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?)
     };
     let config = &effective.config;
     let mut app = App::start(config, log)?;
@@ -88,17 +115,29 @@ fn serve(effective: &Effective, log: Log) -> Result<ExitCode, StartError> {
         version = env!("CARGO_PKG_VERSION")
     );
     let code = runtime.block_on(async move {
-        serve_operators(&mut app, effective)?;
-        Ok(until_told(app, terminate, interrupt).await)
+        let current = Arc::new(ArcSwap::from_pointee(in_force(&app, &effective)));
+        let asked = serve_operators(&mut app, &current)?;
+        let mut reloader = Reloader::new(app, (effective, watched), load, current);
+        let mut ends = (terminate, interrupt);
+        tokio::select! {
+            () = reloader.watch(hangup, asked) => {}
+            () = told(&mut ends.0, &mut ends.1) => {}
+        }
+        Ok(drain(reloader.into_app(), ends.0, ends.1).await)
     });
     // Told twice, nothing is waited for: not the workers either.
     runtime.shutdown_background();
     code
 }
 
-/// Waits for a signal, then drains; a second one ends at once.
+/// Waits for a signal, then drains.
 pub(super) async fn until_told(app: App, mut terminate: Signal, mut interrupt: Signal) -> ExitCode {
     told(&mut terminate, &mut interrupt).await;
+    drain(app, terminate, interrupt).await
+}
+
+/// Drains; a second signal ends at once.
+async fn drain(app: App, mut terminate: Signal, mut interrupt: Signal) -> ExitCode {
     tracing::info!(event = "draining", "running answers finish, no new connections are taken");
     tokio::select! {
         () = app.drain() => {

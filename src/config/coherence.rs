@@ -6,6 +6,7 @@ use super::effective::Origins;
 use super::mistake::{Flaw, Mistake};
 use super::{Config, origin::Origin};
 use crate::domain::org::OrgMode;
+use crate::server::Endpoint;
 
 /// Every clash, and every setting that is probably not what its author meant.
 pub fn check(config: &Config, origins: &Origins) -> Vec<Mistake> {
@@ -19,13 +20,14 @@ pub fn check(config: &Config, origins: &Origins) -> Vec<Mistake> {
 
 fn listeners(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
     let listen = &config.server.listen;
+    let addresses = || listen.iter().filter_map(Endpoint::address);
     if listen.is_empty() {
         let flaw = Flaw::new("is empty: no client could connect", "write an address, as 0.0.0.0:3001");
         mistakes.push(Mistake::error(origins.of("listen"), "listen", None, flaw));
     }
     for (index, address) in listen.iter().enumerate() {
-        if let Some(other) = listen.iter().take(index).find(|other| overlap(**other, *address)) {
-            let flaw = Flaw::new(format!("takes the port of {other}"), "name each port once");
+        if let Some(other) = listen.iter().take(index).find(|other| clash(other, address)) {
+            let flaw = Flaw::new(format!("takes the port of {other}"), "name each place once");
             mistakes.push(Mistake::error(origins.of("listen"), "listen", Some(address.to_string()), flaw));
         }
     }
@@ -33,7 +35,7 @@ fn listeners(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
         [("telemetry", config.admin.telemetry, "0.0.0.0:9091"), ("admin", config.admin.console, "127.0.0.1:9092")];
     for (index, (key, address, example)) in own.iter().enumerate() {
         let Some(address) = *address else { continue };
-        let data = listen.iter().map(|other| ("listen", *other));
+        let data = addresses().map(|other| ("listen", other));
         let before = own.iter().take(index).filter_map(|(key, other, _)| Some((*key, (*other)?)));
         if let Some((other_key, other)) = data.chain(before).find(|(_, other)| overlap(*other, address)) {
             let whose = if other_key == "listen" { "the data listener, listen" } else { other_key };
@@ -59,6 +61,13 @@ fn stronger(first: Origin, second: Origin) -> Origin {
     if first == Origin::Default { second } else { first }
 }
 
+fn clash(one: &Endpoint, other: &Endpoint) -> bool {
+    match (one.address(), other.address()) {
+        (Some(one), Some(other)) => overlap(one, other),
+        _ => one == other,
+    }
+}
+
 /// Whether two listeners want the same port. `[::]` takes IPv4 too on most systems.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let anywhere = |address: IpAddr| address.is_unspecified();
@@ -69,27 +78,34 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 
 fn loops(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
     let url = &config.upstream.url;
-    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let port = url.port_u16().unwrap_or(80);
+    if let Some(own) = config.server.listen.iter().find(|own| own.to_string() == url.to_string()) {
+        let flaw = Flaw::new(
+            format!("is this proxy itself (listen: {own}): requests would go round for ever"),
+            "name Grafana's own socket, or move the listener",
+        );
+        let origin = stronger(origins.of("upstream.url"), origins.of("listen"));
+        mistakes.push(Mistake::error(origin, "upstream.url", Some(url.to_string()), flaw));
+    }
+    let (Some(host), Some(port)) = (url.host(), url.port()) else { return };
     let address =
         if host.eq_ignore_ascii_case("localhost") { Some(IpAddr::from([127, 0, 0, 1])) } else { host.parse().ok() };
     let Some(address) = address else { return };
-    let reaches = |listener: &SocketAddr| {
+    let reaches = |listener: SocketAddr| {
         let here = address.is_loopback() || address.is_unspecified();
         listener.port() == port
             && (listener.ip() == address || (here && (listener.ip().is_unspecified() || listener.ip().is_loopback())))
     };
-    let listeners = config.server.listen.iter().map(|listener| ("listen", listener));
+    let listeners = config.server.listen.iter().filter_map(Endpoint::address).map(|listener| ("listen", listener));
     let mut listeners = listeners
-        .chain(config.admin.telemetry.iter().map(|listener| ("telemetry", listener)))
-        .chain(config.admin.console.iter().map(|listener| ("admin", listener)));
-    if let Some((name, listener)) = listeners.find(|(_, listener)| reaches(listener)) {
+        .chain(config.admin.telemetry.iter().map(|listener| ("telemetry", *listener)))
+        .chain(config.admin.console.iter().map(|listener| ("admin", *listener)));
+    if let Some((name, listener)) = listeners.find(|(_, listener)| reaches(*listener)) {
         let flaw = Flaw::new(
             format!("is this proxy itself ({name}: {listener}): requests would go round for ever"),
             "name Grafana's own address, as http://127.0.0.1:3000, or move the listener",
         );
         let origin = stronger(origins.of("upstream.url"), origins.of(name));
-        mistakes.push(Mistake::error(origin, "upstream.url", Some(super::values::url::print(url)), flaw));
+        mistakes.push(Mistake::error(origin, "upstream.url", Some(url.to_string()), flaw));
     }
 }
 
@@ -121,6 +137,13 @@ fn callers(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
             "name the networks of your own proxies, as 10.0.0.0/8",
         );
         mistakes.push(Mistake::warning(origins.of("clients.trusted_proxies"), "clients.trusted_proxies", flaw));
+    }
+    if trusted.is_empty() && config.server.proxy_protocol {
+        let flaw = Flaw::new(
+            "is believed from nobody: clients.trusted_proxies is empty",
+            "name the networks of the load balancers that send the PROXY header",
+        );
+        mistakes.push(Mistake::warning(origins.of("clients.proxy_protocol"), "clients.proxy_protocol", flaw));
     }
     if trusted.is_empty() && !config.clients.identity_headers.is_empty() {
         let flaw = Flaw::new(

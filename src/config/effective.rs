@@ -12,7 +12,7 @@ use super::given::Given;
 use super::keys::{self, Field};
 use super::mistake::{Flaw, Mistake, Severity};
 use super::origin::Origin;
-use super::{Config, arguments, coherence};
+use super::{Config, arguments, certificates, coherence};
 use crate::domain::token::HashKey;
 use crate::telemetry::otlp;
 
@@ -103,6 +103,7 @@ fn merge(file: Option<&SourceFile>, environment: &Environment, flags: (Vec<Given
         mistakes.extend(found);
     }
     mistakes.extend(coherence::check(&config, &origins));
+    mistakes.extend(certificates::load(&mut config, &origins));
     let (spans, problems) = otlp::Settings::read(|name| environment.get(name));
     config.spans = spans;
     mistakes.extend(problems.into_iter().map(not_exported));

@@ -23,10 +23,6 @@ const fn promised(path: &'static str, defaults: &'static [&'static str]) -> Late
 
 /// All of them. Whoever builds one takes its line out.
 pub const LATER: &[LaterKey] = &[
-    later("upstream.ca_file", &[]),
-    later("upstream.client_cert_file", &[]),
-    later("upstream.client_key_file", &[]),
-    later("upstream.server_name", &[]),
     later("org.learn", &["off"]),
     later("org.by_host", &["{}"]),
     later("limits.mode", &["enforce"]),
@@ -37,8 +33,6 @@ pub const LATER: &[LaterKey] = &[
     later("limits.shared_lease", &["auto"]),
     later("limits.shared_failure", &["local"]),
     later("tokens", &["[]"]),
-    later("clients.proxy_protocol", &["off"]),
-    later("tls", &[]),
     later("http.h2c", &["off"]),
 ];
 

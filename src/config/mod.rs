@@ -5,6 +5,7 @@
 //! alone. [`mod@print`], [`schema`] and [`mod@reference`] write the table down for people and editors.
 
 pub mod arguments;
+pub mod certificates;
 pub mod coherence;
 pub mod effective;
 pub mod environment;
@@ -18,6 +19,7 @@ pub mod nearest;
 pub mod origin;
 pub mod print;
 pub mod reference;
+pub mod reload;
 pub mod schema;
 pub mod suggestion;
 pub mod values;
@@ -47,6 +49,8 @@ pub struct Config {
     pub limits: domain::limit::Settings,
     /// The client.
     pub clients: domain::client::Settings,
+    /// Certificates and keys.
+    pub files: certificates::Files,
     /// The log.
     pub log: telemetry::LogSettings,
     /// The collector of spans (`OTEL_…`), if the operator named one.
@@ -62,6 +66,9 @@ impl Config {
         Self {
             server: server::Settings {
                 listen: Vec::new(),
+                tls: None,
+                handshake_timeout: Duration::ZERO,
+                proxy_protocol: false,
                 workers: None,
                 max_head: 0,
                 max_headers: 0,
@@ -74,7 +81,8 @@ impl Config {
             },
             admin: admin::Settings { telemetry: None, console: None },
             upstream: upstream::Settings {
-                url: http::Uri::default(),
+                url: upstream::Url::Unix(std::path::PathBuf::new()),
+                tls: None,
                 connect_timeout: Duration::ZERO,
                 response_timeout: Duration::ZERO,
             },
@@ -83,6 +91,7 @@ impl Config {
             org: domain::org::Settings::default(),
             limits: domain::limit::Settings { per_token: rate, per_client: rate, exempt: Vec::new(), max_tracked: 0 },
             clients: domain::client::Settings::default(),
+            files: certificates::Files::default(),
             log: telemetry::LogSettings::default(),
             spans: None,
             fingerprint_key: None,

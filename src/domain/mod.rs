@@ -6,6 +6,7 @@ pub mod org;
 pub mod path_rule;
 pub mod request_id;
 pub mod client;
+pub mod proxy_protocol;
 pub mod limit;
 pub mod head;
 pub mod reason;

@@ -67,20 +67,33 @@ struct Limiter<C: Clock + Clone> {
     policy: Policy,
     rate: Rate,
     header: HeaderValue,
+    /// Added to the keys: another one for each rate that this policy has had, for what is left of a bucket means
+    /// nothing at another rate.
+    generation: u64,
     limiter: RateLimiter<Visit, Buckets, SinceStart<C>, NoOpMiddleware<Moment>>,
 }
 
 impl<C: Clock + Clone> Limiter<C> {
-    fn new(policy: Policy, rate: Rate, store: &Arc<Store>, clock: SinceStart<C>) -> Self {
+    fn new(policy: Policy, rate: Rate, generation: u64, store: &Arc<Store>, clock: SinceStart<C>) -> Self {
         // A period of zero has no meaning to governor: the shortest that there is.
         let period = rate.period.max(Duration::from_nanos(1));
         let quota = Quota::with_period(period).unwrap_or(Quota::per_second(rate.burst)).allow_burst(rate.burst);
         let limiter = RateLimiter::new(quota, Buckets(Arc::clone(store)), clock);
-        Self { policy, rate, header: policy.header(&rate), limiter }
+        Self { policy, rate, header: policy.header(&rate), generation, limiter }
+    }
+
+    /// The same policy at another rate, with its buckets where the rate is the same.
+    fn at(&self, rate: Rate, store: &Arc<Store>, clock: SinceStart<C>) -> Self {
+        let generation = self.generation + u64::from(rate != self.rate);
+        Self::new(self.policy, rate, generation, store, clock)
+    }
+
+    fn bucket(&self, key: BucketKey) -> BucketKey {
+        BucketKey(key.0 ^ u128::from(self.generation) << 64)
     }
 
     fn check(&self, key: BucketKey) -> Decision {
-        let visit = Visit { key, time: Cell::new(0) };
+        let visit = Visit { key: self.bucket(key), time: Cell::new(0) };
         let refusal = self.limiter.check_key(&visit).err();
         let now = SinceStart::<C>::last();
         let until = |moment: u64| Duration::from_nanos(moment.saturating_sub(now));
@@ -96,6 +109,7 @@ impl<C: Clock + Clone> Limiter<C> {
 #[derive(Debug)]
 pub struct Limits<C: Clock + Clone = MonotonicClock> {
     store: Arc<Store>,
+    clock: SinceStart<C>,
     token: Limiter<C>,
     client: Limiter<C>,
 }
@@ -112,9 +126,18 @@ impl<C: Clock + Clone> Limits<C> {
     pub fn with_clock(settings: &Settings, clock: C) -> Self {
         let store = Arc::new(Store::new(settings.max_tracked));
         let clock = SinceStart::new(clock);
-        let token = Limiter::new(Policy::Token, settings.per_token, &store, clock.clone());
-        let client = Limiter::new(Policy::Client, settings.per_client, &store, clock);
-        Self { store, token, client }
+        let token = Limiter::new(Policy::Token, settings.per_token, 0, &store, clock.clone());
+        let client = Limiter::new(Policy::Client, settings.per_client, 0, &store, clock.clone());
+        Self { store, clock, token, client }
+    }
+
+    /// The same buckets under new settings: those of a limit that did not change keep what is left in them, those of
+    /// one that did are full. The number of buckets stays.
+    pub fn reloaded(&self, settings: &Settings) -> Self {
+        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        let token = self.token.at(settings.per_token, &store, clock.clone());
+        let client = self.client.at(settings.per_client, &store, clock.clone());
+        Self { store, clock, token, client }
     }
 
     const fn limiter(&self, policy: Policy) -> &Limiter<C> {
@@ -134,7 +157,7 @@ impl<C: Clock + Clone> Limits<C> {
         let limiter = self.limiter(policy);
         let now = limiter.limiter.clock().now().as_nanos();
         // A change that fails leaves the bucket as it is.
-        let time = self.store.update(key, Err::<((), u64), _>).err().flatten().unwrap_or_default();
+        let time = self.store.update(limiter.bucket(key), Err::<((), u64), _>).err().flatten().unwrap_or_default();
         let (left, _) = limiter.rate.left(Duration::from_nanos(time.saturating_sub(now)));
         (left, limiter.rate.burst.get())
     }

@@ -56,7 +56,7 @@ impl Proxy {
     }
 
     fn begin(&self, peer: &Peer) -> (Ending, usize) {
-        Ending::begin(Arc::clone(&peer.progress), Arc::clone(&self.in_flight), self.recorder.metrics().request())
+        Ending::begin(Arc::clone(&peer.progress), Arc::clone(&self.lane.in_flight), self.recorder.metrics().request())
     }
 
     /// The answer where serving a request panicked.
@@ -235,6 +235,12 @@ impl Proxy {
                 Reason::UpstreamUnreachable,
                 "No connection to Grafana came about.",
                 "Check that Grafana runs and listens where `upstream.url` points: curl that address from the same pod.",
+            ),
+            Failure::Tls(_) => (
+                Reason::UpstreamUnreachable,
+                "Grafana was reached, and TLS with it failed.",
+                "Check the scheme of `upstream.url`, and the certificate: `upstream.ca_file` names who signed it, \
+                 `upstream.server_name` the name that it is for.",
             ),
             Failure::Reset | Failure::Upload => (
                 Reason::UpstreamReset,

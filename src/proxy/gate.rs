@@ -69,7 +69,7 @@ impl Proxy {
             request_id: (!id_is_theirs).then_some(&id),
             peer: &peer.header,
             client: found.client,
-            scheme: "http",
+            scheme: if peer.encrypted { "https" } else { "http" },
             authority: self.upstream.authority(),
             chunked,
         };

@@ -52,6 +52,23 @@ pub struct Shared {
     pub tunnels: TaskTracker,
 }
 
+/// What one worker keeps, whatever its configuration is.
+#[derive(Debug)]
+pub struct Lane {
+    in_flight: Arc<AtomicUsize>,
+    requests: AtomicU64,
+    /// What the ids of this worker begin with.
+    seed: u128,
+}
+
+impl Lane {
+    /// Of worker number `worker`.
+    pub fn new(policy: &Policy, worker: u64) -> Self {
+        let seed = policy.hash_key.hash(b'r', &worker.to_le_bytes()).0;
+        Self { in_flight: Arc::default(), requests: AtomicU64::new(0), seed }
+    }
+}
+
 /// One worker's request path.
 #[derive(Debug)]
 pub struct Proxy {
@@ -61,13 +78,10 @@ pub struct Proxy {
     draining: Arc<AtomicBool>,
     drained: CancellationToken,
     tunnels: TaskTracker,
-    upstream: Upstream,
+    upstream: Arc<Upstream>,
     uploads: UploadBounds,
     max_in_flight: usize,
-    in_flight: Arc<AtomicUsize>,
-    requests: AtomicU64,
-    /// What the ids of this worker begin with.
-    seed: u128,
+    lane: Arc<Lane>,
 }
 
 /// The other end of a connection.
@@ -77,14 +91,21 @@ pub struct Peer {
     pub address: IpAddr,
     /// The address as a header value.
     pub header: HeaderValue,
+    /// Whether it speaks TLS with us.
+    pub encrypted: bool,
     /// What the connection and its exchange tell each other.
     pub progress: Arc<Progress>,
 }
 
 impl Proxy {
-    /// The request path of worker number `worker`.
-    pub fn new(shared: Shared, upstream: Upstream, settings: &Settings, uploads: UploadBounds, worker: u64) -> Self {
-        let seed = shared.policy.hash_key.hash(b'r', &worker.to_le_bytes()).0;
+    /// The request path of one worker.
+    pub fn new(
+        shared: Shared,
+        upstream: Arc<Upstream>,
+        settings: &Settings,
+        uploads: UploadBounds,
+        lane: Arc<Lane>,
+    ) -> Self {
         Self {
             policy: shared.policy,
             limits: shared.limits,
@@ -95,15 +116,18 @@ impl Proxy {
             upstream,
             uploads,
             max_in_flight: settings.max_in_flight,
-            in_flight: Arc::default(),
-            requests: AtomicU64::new(0),
-            seed,
+            lane,
         }
     }
 
     /// Closes what has been idle for too long.
     pub fn reap(&self) {
         self.upstream.reap();
+    }
+
+    /// Whether what this hop says about others is believed.
+    pub fn trusts(&self, hop: IpAddr) -> bool {
+        self.policy.clients.trusts(hop)
     }
 
     /// Where refusals are told.
@@ -113,11 +137,11 @@ impl Proxy {
 
     /// A number for a request that no other request has: unique, not secret.
     pub fn next_id(&self) -> u128 {
-        let count = self.requests.fetch_add(1, Relaxed);
+        let count = self.lane.requests.fetch_add(1, Relaxed);
         // The finaliser of SplitMix64 is a bijection, so ids of one worker differ; the seed tells workers apart.
-        let mut mixed = count.wrapping_add(self.seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = count.wrapping_add(self.lane.seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (self.seed & !u128::from(u64::MAX)) | u128::from(mixed ^ (mixed >> 31))
+        (self.lane.seed & !u128::from(u64::MAX)) | u128::from(mixed ^ (mixed >> 31))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::Settings;
 use super::guard::{Guard, LeftOver};
+use super::{Current, Settings};
 use crate::domain::framing::{Bounds, Fault};
 use crate::domain::reason::Reason;
 use crate::progress::{Progress, Wait};
 use crate::proxy::respond::{Answer, as_bytes};
 use crate::proxy::{Peer, Proxy};
+use crate::stream::Stream;
 use crate::telemetry::Refusal;
 
 /// Bytes of a target at most.
@@ -37,36 +37,41 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 /// Unread bytes that are taken off the line before it is closed, so that the answer is not lost with a reset.
 const MAX_DRAINED: usize = 64 * 1024;
 
+/// A connection that is ready to be served.
+pub(super) struct Arrival {
+    /// Its bytes.
+    pub stream: Stream,
+    /// The other end: the peer, or whom a trusted hop named in the PROXY header.
+    pub address: IpAddr,
+}
+
 /// Serves one connection until it ends.
-pub(super) async fn serve(
-    stream: TcpStream,
-    remote: SocketAddr,
-    proxy: Arc<Proxy>,
-    settings: Arc<Settings>,
-    drain: CancellationToken,
-) {
+pub(super) async fn serve(arrival: Arrival, current: Arc<Current>, settings: Arc<Settings>, drain: CancellationToken) {
+    let Arrival { stream, address } = arrival;
     let progress = Arc::new(Progress::new(settings.idle_timeout));
-    let address = remote.ip().to_canonical();
     let header = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-    let peer = Peer { address, header, progress: Arc::clone(&progress) };
-    let left_over: LeftOver<TcpStream> = LeftOver::default();
+    let encrypted = stream.is_encrypted();
+    let peer = Peer { address, header, encrypted, progress: Arc::clone(&progress) };
+    let left_over: LeftOver<Stream> = LeftOver::default();
     progress.allow(Wait::Head, settings.head_timeout);
     let bounds = Bounds { max_head: settings.max_head, max_headers: settings.max_headers, max_target: MAX_TARGET };
     let guard = Guard::new(stream, bounds, Arc::clone(&progress), Arc::clone(&left_over), settings.head_timeout);
-    run(guard, &peer, &proxy, &settings, &drain).await;
+    run(guard, &peer, &current, &settings, &drain).await;
     let rest = left_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     if let Some(stream) = rest {
         let timed_out = (progress.has_expired(Wait::Head) && !progress.is_idle()).then(|| head_timeout(&settings));
         if let Some(fault) = progress.fault().cloned().or(timed_out) {
-            let last_word = say_last_word(stream, &fault, &peer, &proxy);
-            let _ = tokio::time::timeout(LAST_WORD, last_word).await;
+            say_last_word_within_bounds(stream, &fault, address, &current.load().proxy).await;
         }
     }
 }
 
-async fn run(guard: Guard<TcpStream>, peer: &Peer, proxy: &Arc<Proxy>, settings: &Settings, drain: &CancellationToken) {
+async fn run(guard: Guard<Stream>, peer: &Peer, current: &Current, settings: &Settings, drain: &CancellationToken) {
     let progress = &*peer.progress;
+    // A request is served whole by what is current when it begins.
     let service = service_fn(|request| async move {
+        let serving = current.load_full();
+        let proxy = &serving.proxy;
         // A fault of ours in one request must not end the others of this worker.
         let answer = AssertUnwindSafe(proxy.serve(request, peer)).catch_unwind().await;
         Ok::<_, Infallible>(answer.unwrap_or_else(|_| proxy.apologise(peer)))
@@ -146,8 +151,14 @@ fn head_timeout(settings: &Settings) -> Fault {
     }
 }
 
-/// Answers a client whose bytes were at fault, and takes what it still sends off the line.
-async fn say_last_word(mut stream: TcpStream, fault: &Fault, peer: &Peer, proxy: &Proxy) {
+/// Answers a client whose bytes were at fault, for as long as a last word may take.
+pub(super) async fn say_last_word_within_bounds(stream: Stream, fault: &Fault, client: IpAddr, proxy: &Proxy) {
+    let began = Instant::now();
+    let _ = tokio::time::timeout(LAST_WORD, say_last_word(stream, fault, client, began, proxy)).await;
+}
+
+/// Answers, and takes what the client still sends off the line.
+async fn say_last_word(mut stream: Stream, fault: &Fault, client: IpAddr, began: Instant, proxy: &Proxy) {
     let id = proxy.new_request_id();
     let hint = hint_for(fault.reason);
     let mut answer = Answer::new(fault.reason, fault.detail.clone(), hint);
@@ -155,8 +166,8 @@ async fn say_last_word(mut stream: TcpStream, fault: &Fault, peer: &Peer, proxy:
     let response = answer.into_response(&id, None);
     proxy.recorder().refused(Refusal {
         request_id: id.to_str().unwrap_or_default().to_owned(),
-        client: Some(peer.address),
-        duration: peer.progress.age(),
+        client: Some(client),
+        duration: began.elapsed(),
         ..Refusal::unread(fault.reason, fault.status, fault.detail.clone(), hint.to_owned())
     });
     if stream.write_all(&as_bytes(&response, true)).await.is_err() || stream.shutdown().await.is_err() {
@@ -173,7 +184,7 @@ async fn say_last_word(mut stream: TcpStream, fault: &Fault, peer: &Peer, proxy:
     }
 }
 
-const fn hint_for(reason: Reason) -> &'static str {
+pub(super) const fn hint_for(reason: Reason) -> &'static str {
     match reason {
         Reason::NewlineInHead => {
             "Read the secret without its newline: `printf %s`, `tr -d '\\n'`, or `kubectl create secret --from-file` of a \
@@ -181,6 +192,10 @@ const fn hint_for(reason: Reason) -> &'static str {
         }
         Reason::HeadTooLarge => "Send fewer or smaller headers (often a heap of cookies), or raise `http.max_head`.",
         Reason::HeadTimeout => "Send the whole head at once; look for a slow hop, or raise `http.head_timeout`.",
+        Reason::TlsFailed => {
+            "Speak TLS to this port (https://), show a certificate where `tls.client_auth` asks for one, and trust the \
+             authority of ours."
+        }
         Reason::BodyMalformed => "Mend the client or the hop that framed this body.",
         _ => "Mend the client or the hop that wrote this head; `curl -v` through the same way shows a sound one.",
     }

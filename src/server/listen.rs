@@ -1,102 +1,92 @@
-//! Listening sockets, one for each worker on the same port: the kernel spreads connections over them.
+//! Accepts connections and serves each in a task of its own: the PROXY header and TLS first, under one deadline.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Settings, connection};
+use super::connection::{self, Arrival};
+use super::endpoint::Socket;
+use super::{Current, Settings};
+use crate::domain::framing::Fault;
+use crate::domain::proxy_protocol::{self, Parsed};
 use crate::domain::reason::Reason;
 use crate::proxy::Proxy;
 use crate::proxy::respond::{Answer, as_bytes};
+use crate::stream::Stream;
 use crate::telemetry::Refusal;
-
-/// Connections the kernel keeps for us while a worker is busy.
-const BACKLOG: i32 = 4096;
 
 /// How long accepting rests when the process has no descriptors left: long enough not to spin, short enough to notice.
 const REST: Duration = Duration::from_millis(50);
 
-/// The sockets of one address: one for each worker.
-#[derive(Debug)]
-pub struct Bound {
-    /// The address, with the port that the kernel chose where 0 was asked for.
-    pub address: SocketAddr,
-    sockets: Vec<std::net::TcpListener>,
+/// A PROXY header comes in one piece. Where it does not, it is looked for again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Who is at the other end of a Unix socket: somebody on this machine.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// What accepting needs.
+#[derive(Clone, Debug)]
+pub struct Accepting {
+    /// What serves the connections.
+    pub current: Arc<Current>,
+    /// Connections held by all workers.
+    pub connections: Arc<AtomicUsize>,
+    /// Where connections are spawned.
+    pub tasks: TaskTracker,
+    /// Ends accepting, and tells connections to finish.
+    pub stop: CancellationToken,
 }
 
-impl Bound {
-    /// The next worker's socket.
-    pub fn take(&mut self) -> Option<std::net::TcpListener> {
-        self.sockets.pop()
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn new(socket: Socket) -> io::Result<Self> {
+        match socket {
+            Socket::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
+            Socket::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, IpAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, remote) = listener.accept().await?;
+                // An answer of several writes must not wait for acknowledgements.
+                let _ = stream.set_nodelay(true);
+                Ok((stream.into(), remote.ip().to_canonical()))
+            }
+            Self::Unix(listener) => Ok((listener.accept().await?.0.into(), HERE)),
+        }
     }
 }
 
-/// Binds one socket for each of `workers` to `address`.
-pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Bound> {
-    // Sockets that share a port would also share it with another process of ours, unnoticed: ask for the port alone
-    // first.
-    drop(bound(address, false)?);
-    let first = open(address)?;
-    let address = first.local_addr()?;
-    let mut sockets = vec![first];
-    for _ in 1..workers {
-        sockets.push(open(address)?);
-    }
-    Ok(Bound { address, sockets })
-}
-
-fn bound(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
-
-fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = bound(address, true)?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// Accepts connections until `stop`, and serves each in a task of its own.
-pub async fn serve(
-    listener: TcpListener,
-    proxy: Arc<Proxy>,
-    settings: Arc<Settings>,
-    connections: Arc<AtomicUsize>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-) {
+/// Accepts connections until told to stop.
+pub async fn serve(socket: Socket, accepting: Accepting) {
+    let listener = match Listener::new(socket) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(event = "worker_failed", detail = %error, "a worker cannot listen");
+            return;
+        }
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
+            () = accepting.stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, remote)) => {
-                // An answer of several writes must not wait for acknowledgements.
-                let _ = stream.set_nodelay(true);
-                let slot = Slot::take(&connections);
-                if connections.load(Relaxed) > settings.max_connections {
-                    tasks.spawn(turn_away(stream, remote, Arc::clone(&proxy), slot));
-                    continue;
-                }
-                let gauge = proxy.recorder().metrics().connection();
-                let (proxy, settings, stop) = (Arc::clone(&proxy), Arc::clone(&settings), stop.clone());
-                tasks.spawn(async move {
-                    connection::serve(stream, remote, proxy, settings, stop).await;
-                    drop((slot, gauge));
-                });
-            }
+            Ok((stream, address)) => accepting.admit(stream, address),
             // The client went away before we came: nothing of ours.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -104,6 +94,35 @@ pub async fn serve(
                 tokio::time::sleep(REST).await;
             }
         }
+    }
+}
+
+impl Accepting {
+    fn admit(&self, stream: Stream, address: IpAddr) {
+        let serving = self.current.load_full();
+        let slot = Slot::take(&self.connections);
+        if self.connections.load(Relaxed) > serving.settings.max_connections {
+            turn_away(&stream, address, &serving.proxy, serving.settings.tls.is_some());
+            return;
+        }
+        let gauge = serving.proxy.recorder().metrics().connection();
+        let settings = Arc::clone(&serving.settings);
+        let (current, stop) = (Arc::clone(&self.current), self.stop.clone());
+        self.tasks.spawn(async move {
+            let arrival = match stream {
+                // What few connections need takes no room in the task of each.
+                Stream::Tcp(stream) if settings.tls.is_some() || settings.proxy_protocol => {
+                    let prepare = Box::pin(prepare(stream, address, &settings, &serving.proxy));
+                    stop.run_until_cancelled(prepare).await.flatten()
+                }
+                stream => Some(Arrival { stream, address }),
+            };
+            drop(serving);
+            if let Some(arrival) = arrival {
+                connection::serve(arrival, current, settings, stop).await;
+            }
+            drop((slot, gauge));
+        });
     }
 }
 
@@ -123,8 +142,83 @@ impl Drop for Slot {
     }
 }
 
-/// Says why a connection is not served, without reading from it.
-async fn turn_away(stream: TcpStream, remote: SocketAddr, proxy: Arc<Proxy>, slot: Slot) {
+/// Reads the PROXY header and shakes hands, where the one and the other are asked for. `None`: it came to nothing, and
+/// that is told.
+async fn prepare(stream: TcpStream, peer: IpAddr, settings: &Settings, proxy: &Proxy) -> Option<Arrival> {
+    let deadline = Instant::now() + settings.handshake_timeout.min(settings.head_timeout);
+    let mut stream = stream;
+    let mut address = peer;
+    if settings.proxy_protocol && proxy.trusts(peer) {
+        match tokio::time::timeout_at(deadline, read_proxy_header(&mut stream)).await {
+            Ok(Ok(client)) => address = client.map_or(peer, |client| client.ip().to_canonical()),
+            Ok(Err(detail)) => return refuse_preface(stream, peer, detail, proxy).await,
+            Err(_) => return refuse_preface(stream, peer, "did not come in time", proxy).await,
+        }
+    }
+    let Some(tls) = &settings.tls else { return Some(Arrival { stream: stream.into(), address }) };
+    let mut first = [0];
+    let plain = matches!(
+        tokio::time::timeout_at(deadline, stream.peek(&mut first)).await,
+        Ok(Ok(1)) if first.iter().all(u8::is_ascii_uppercase)
+    );
+    if plain {
+        let fault = Fault {
+            reason: Reason::TlsFailed,
+            status: 400,
+            detail: "Plain HTTP came to a port that speaks TLS.".into(),
+        };
+        connection::say_last_word_within_bounds(stream.into(), &fault, address, proxy).await;
+        return None;
+    }
+    match tls.accept(stream, deadline.saturating_duration_since(Instant::now())).await {
+        Ok(stream) => Some(Arrival { stream, address }),
+        Err(error) => {
+            record(proxy, address, Reason::TlsFailed, 0, format!("The TLS handshake failed: {error}."));
+            None
+        }
+    }
+}
+
+/// Takes the header off the line, and not a byte behind it. The error says what is wrong with it.
+async fn read_proxy_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, &'static str> {
+    let mut seen = [0; proxy_protocol::MAX_LENGTH];
+    let mut before = 0;
+    loop {
+        let count = stream.peek(&mut seen).await.map_err(|_| "could not be read")?;
+        match proxy_protocol::parse(seen.get(..count).unwrap_or_default()) {
+            Parsed::Header { length, client } => {
+                let header = seen.get_mut(..length).unwrap_or_default();
+                stream.read_exact(header).await.map_err(|_| "could not be read")?;
+                return Ok(client);
+            }
+            Parsed::Malformed(why) => return Err(why),
+            Parsed::More if count == 0 => return Err("did not come before the end of the connection"),
+            // A look takes nothing off the line, so what is there says nothing about what is still to come.
+            Parsed::More if count == before => tokio::time::sleep(LOOK_AGAIN).await,
+            Parsed::More => before = count,
+        }
+    }
+}
+
+/// Who does not say who the client is, though it must, gets no answer that could be mistaken for the client's.
+async fn refuse_preface(stream: TcpStream, peer: IpAddr, why: &str, proxy: &Proxy) -> Option<Arrival> {
+    let detail = format!("The PROXY header of a trusted hop {why}.");
+    record(proxy, peer, Reason::HeadMalformed, 0, detail);
+    drop(stream);
+    None
+}
+
+fn record(proxy: &Proxy, client: IpAddr, reason: Reason, status: u16, detail: String) {
+    let id = proxy.new_request_id();
+    proxy.recorder().refused(Refusal {
+        request_id: id.to_str().unwrap_or_default().to_owned(),
+        client: Some(client),
+        ..Refusal::unread(reason, status, detail, connection::hint_for(reason).to_owned())
+    });
+}
+
+/// Says why a connection is not served, without reading from it. Nothing can be said in plain words where TLS is expected.
+fn turn_away(stream: &Stream, address: IpAddr, proxy: &Proxy, encrypted: bool) {
     let answer = Answer::new(
         Reason::Overloaded,
         "The proxy holds as many connections as it may (`http.max_connections`).",
@@ -133,10 +227,13 @@ async fn turn_away(stream: TcpStream, remote: SocketAddr, proxy: Arc<Proxy>, slo
     let id = proxy.new_request_id();
     proxy.recorder().refused(Refusal {
         request_id: id.to_str().unwrap_or_default().to_owned(),
-        client: Some(remote.ip().to_canonical()),
+        client: Some(address),
         ..Refusal::unread(answer.reason, answer.status.as_u16(), answer.detail.clone(), answer.hint.clone())
     });
-    let response = answer.into_response(&id, None);
-    let _ = stream.try_write(&as_bytes(&response, true));
-    drop((stream, slot));
+    let bytes = as_bytes(&answer.into_response(&id, None), true);
+    let _ = match stream {
+        Stream::Tcp(stream) if !encrypted => stream.try_write(&bytes),
+        Stream::Unix(stream) => stream.try_write(&bytes),
+        Stream::Tcp(_) | Stream::Tls(_) => Ok(0),
+    };
 }

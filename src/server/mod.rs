@@ -2,18 +2,42 @@
 
 mod connection;
 mod guard;
+mod endpoint;
 mod listen;
+pub mod tls;
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::listen::{Bound, bind, serve};
+use arc_swap::ArcSwap;
+
+pub use self::endpoint::{Bound, Endpoint, Socket, bind};
+pub use self::listen::{Accepting, serve};
+use crate::proxy::Proxy;
+
+/// What serves a worker's connections; another one after a reload.
+pub type Current = ArcSwap<Serving>;
+
+/// What serves connections and their requests.
+#[derive(Debug)]
+pub struct Serving {
+    /// The request path.
+    pub proxy: Proxy,
+    /// The bounds of connections that begin now.
+    pub settings: Arc<Settings>,
+}
 
 /// Where to listen, and the bounds of a connection.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The addresses of the data listener.
-    pub listen: Vec<SocketAddr>,
+    /// Where the data listener is.
+    pub listen: Vec<Endpoint>,
+    /// How connections over TCP are encrypted; `None`: not at all.
+    pub tls: Option<tls::Tls>,
+    /// For the handshake.
+    pub handshake_timeout: Duration,
+    /// Whether trusted hops say with the PROXY protocol who the client is.
+    pub proxy_protocol: bool,
     /// Threads that serve; `None`: one a core.
     pub workers: Option<usize>,
     /// Bytes of a head at most.

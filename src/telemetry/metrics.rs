@@ -7,7 +7,7 @@ use http::Method;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge as Value};
+use prometheus_client::metrics::gauge::Gauge as Value;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -85,6 +85,16 @@ struct PolicyLabels {
     policy: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HashLabels {
+    hash: String,
+}
+
 /// All counters of the program.
 #[derive(Debug)]
 pub struct Metrics {
@@ -103,6 +113,10 @@ pub struct Metrics {
     in_flight: Value,
     upgrades: Value,
     connections: Value,
+    /// Attempts to load the configuration anew that came to something, and to nothing.
+    reloads: [Counter; 2],
+    current: Value,
+    hash: Family<HashLabels, Value>,
 }
 
 /// A gauge that goes down again when this is dropped.
@@ -158,8 +172,15 @@ impl Metrics {
         let in_flight = gauge("http_requests_in_flight", "Requests whose answer has not ended");
         let upgrades = gauge("upgrades_active", "WebSocket connections");
         let connections = gauge("connections_active", "Connections of clients");
-        let current = "Whether the configuration that was read last is in use";
-        registry.register("config_last_reload_successful", current, ConstGauge::new(1u64));
+        let reloads = Family::<ResultLabels, Counter>::default();
+        registry.register("config_reloads", "Attempts to load the configuration anew", reloads.clone());
+        let reloads = ["success", "failure"].map(|result| counter(&reloads, &ResultLabels { result }));
+        let current = Value::default();
+        current.set(1);
+        let help = "Whether the configuration that was read last is in use";
+        registry.register("config_last_reload_successful", help, current.clone());
+        let hash = Family::<HashLabels, Value>::default();
+        registry.register("config_hash_info", "What stands for the configuration in use", hash.clone());
         registry.register_collector(Box::new(sources));
         let mut process = Registry::default();
         process.register_collector(Box::new(process::Process));
@@ -187,7 +208,27 @@ impl Metrics {
             in_flight,
             upgrades,
             connections,
+            reloads,
+            current,
+            hash,
         }
+    }
+
+    /// This configuration is in force.
+    pub fn configured(&self, hash: &str) {
+        self.hash.clear();
+        self.hash.get_or_create(&HashLabels { hash: hash.to_owned() }).set(1);
+    }
+
+    /// The configuration was loaded anew, or could not be.
+    pub fn reloaded(&self, ok: bool) {
+        let [success, failure] = &self.reloads;
+        if ok {
+            success.inc()
+        } else {
+            failure.inc()
+        };
+        self.current.set(i64::from(ok));
     }
 
     pub(super) fn served(&self, served: &Served<'_>) {

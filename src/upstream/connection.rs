@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
+
+use crate::stream::Stream;
 
 /// Room for an ordinary answer.
 const FIRST_READ: usize = 8 * 1024;
@@ -46,14 +47,14 @@ impl Gauges {
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) buffer: BytesMut,
     read_size: usize,
     open: Open,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, gauges: Arc<Gauges>) -> Self {
+    pub(super) fn new(stream: Stream, gauges: Arc<Gauges>) -> Self {
         Self { stream, buffer: BytesMut::new(), read_size: FIRST_READ, open: Open::new(gauges) }
     }
 
@@ -71,11 +72,9 @@ impl Connection {
         Poll::Ready(Ok(count))
     }
 
-    /// Whether the other side has neither closed an idle connection nor sent what nobody asked for. Asks the kernel only
-    /// where an event came since the last read.
-    pub(super) fn is_silent(&self) -> bool {
-        let wakes = self.stream.try_read(&mut [0]);
-        self.buffer.is_empty() && matches!(wakes, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    /// Whether the other side has neither closed an idle connection nor sent what nobody asked for.
+    pub(super) fn is_silent(&mut self) -> bool {
+        self.buffer.is_empty() && self.stream.is_silent()
     }
 
     /// Gives back the memory of a large answer.
@@ -87,7 +86,7 @@ impl Connection {
     }
 
     /// The bare socket, and what was read from it already.
-    pub(super) fn into_stream(self) -> (TcpStream, Bytes) {
+    pub(super) fn into_stream(self) -> (Stream, Bytes) {
         let Self { stream, buffer, open, .. } = self;
         drop(open);
         (stream, buffer.freeze())

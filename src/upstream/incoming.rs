@@ -7,12 +7,12 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
-use tokio::net::TcpStream;
 
 use super::answer::{Framing, MAX_HEAD, MAX_LINES};
 use super::outgoing::Outgoing;
 use super::pool::Lease;
 use crate::domain::framing::{Bounds, Dechunker, Part};
+use crate::stream::Stream;
 
 const BOUNDS: Bounds = Bounds { max_head: MAX_HEAD, max_headers: MAX_LINES, max_target: 0 };
 
@@ -68,7 +68,7 @@ impl Incoming {
     }
 
     /// The bare socket behind an answer that switched protocols, and what was read from it already.
-    pub fn into_stream(self) -> Option<(TcpStream, Bytes)> {
+    pub fn into_stream(self) -> Option<(Stream, Bytes)> {
         self.lease.map(Lease::into_stream)
     }
 

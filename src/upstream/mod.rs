@@ -9,22 +9,25 @@ mod connection;
 mod incoming;
 mod outgoing;
 mod pool;
+mod tls;
 
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 
 use self::answer::{Head, Malformed};
-pub use self::connect::Address;
+use self::connect::Route;
+pub use self::connect::Url;
 pub use self::connection::Gauges;
 pub use self::incoming::{Broken, Incoming};
 use self::outgoing::{Outgoing, Stopped};
 pub use self::pool::REAP_EVERY;
 use self::pool::{Lease, Pool};
+pub use self::tls::{Tls, TlsFile};
 use crate::body::RequestBody;
 use crate::progress::{Progress, Wait};
 
@@ -34,8 +37,10 @@ const MAX_INTERIM: u32 = 16;
 /// Where Grafana is, and how long it may take.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `http://host:port`; a path is not allowed, for requests pass as they came.
-    pub url: Uri,
+    /// Where it is. A path is not allowed, for requests pass as they came.
+    pub url: Url,
+    /// How connections are encrypted, where they are.
+    pub tls: Option<Tls>,
     /// Until a connection stands.
     pub connect_timeout: Duration,
     /// Until the head of the answer.
@@ -48,6 +53,9 @@ pub enum Failure {
     /// No connection came about.
     #[error("{0}")]
     Unreachable(String),
+    /// A connection, and no agreement on TLS.
+    #[error("no TLS with Grafana: {0}")]
+    Tls(String),
     /// The connection ended before the answer's head.
     #[error("the connection was closed before an answer came")]
     Reset,
@@ -65,7 +73,7 @@ pub enum Failure {
 /// One worker's way to Grafana.
 #[derive(Debug)]
 pub struct Upstream {
-    address: Address,
+    route: Route,
     authority: HeaderValue,
     settings: Settings,
     pool: Arc<Pool>,
@@ -92,15 +100,28 @@ enum Attempt {
 
 impl Upstream {
     /// Prepares the way; connects when the first request comes.
-    pub fn new(settings: Settings, gauges: Arc<Gauges>) -> Result<Self, connect::InvalidAddress> {
-        let address = Address::parse(&settings.url)?;
-        let authority = address.authority();
-        Ok(Self { address, authority, settings, pool: Arc::new(Pool::new(gauges)) })
+    pub fn new(settings: Settings, gauges: Arc<Gauges>) -> Self {
+        let route = Route::new(settings.url.clone(), settings.tls.clone());
+        let authority = route.authority();
+        Self { route, authority, settings, pool: Arc::new(Pool::new(gauges)) }
     }
 
     /// `Host` for requests that have none.
     pub const fn authority(&self) -> &HeaderValue {
         &self.authority
+    }
+
+    /// Whether it may go on under these settings, with the connections that it has.
+    pub fn fits(&self, settings: &Settings) -> bool {
+        let same_tls = match (&self.settings.tls, &settings.tls) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(&one.config, &other.config) && one.name == other.name,
+            _ => false,
+        };
+        let (own, other) = (&self.settings, settings);
+        same_tls
+            && (&own.url, own.connect_timeout, own.response_timeout)
+                == (&other.url, other.connect_timeout, other.response_timeout)
     }
 
     /// Closes connections that have been idle for too long, or that Grafana has closed. To be called every
@@ -141,7 +162,7 @@ impl Upstream {
             }
         }
         // Connecting is rare, and its state would make that of every request larger.
-        let connecting = Box::pin(self.pool.connect(&self.address, self.settings.connect_timeout));
+        let connecting = Box::pin(self.pool.connect(&self.route, self.settings.connect_timeout));
         let mut lease = connecting.await?;
         match self.attempt(&mut lease, &mut outgoing, to_head, None, progress).await {
             Attempt::Answered(head) => Ok(answered(head, lease, outgoing)),

@@ -84,7 +84,11 @@ impl<B: Body<Data = Bytes, Error = UploadFailure> + Unpin> Outgoing<B> {
             if self.piece.is_empty() && self.suffix.is_empty() && !matches!(self.coding, Coding::Ended) {
                 match self.poll_piece(cx) {
                     Poll::Ready(outcome) => outcome?,
-                    Poll::Pending if self.is_flushed() => return Poll::Pending,
+                    Poll::Pending if self.is_flushed() => {
+                        // What TLS has not passed on yet must not wait for the next piece.
+                        let _ = Pin::new(&mut *stream).poll_flush(cx);
+                        return Poll::Pending;
+                    }
                     Poll::Pending => {}
                 }
             }
@@ -92,7 +96,7 @@ impl<B: Body<Data = Bytes, Error = UploadFailure> + Unpin> Outgoing<B> {
                 ready!(self.poll_bytes(stream, cx)).map_err(|_| Stopped::Connection)?;
             }
             if self.is_flushed() && matches!(self.coding, Coding::Ended) {
-                return Poll::Ready(Ok(()));
+                return Pin::new(&mut *stream).poll_flush(cx).map_err(|_| Stopped::Connection);
             }
         }
     }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use super::connection::Connection;
-use super::{Address, Failure, Gauges};
+use super::{Failure, Gauges, Route};
+use crate::stream::Stream;
 
 /// A server that keeps connections closes them after a minute or more; we go first, so that no request meets the close.
 const MAX_ROUNDS: u32 = 11;
@@ -51,7 +51,7 @@ impl Lease {
     }
 
     /// The bare socket, and what was read from it already.
-    pub(super) fn into_stream(self) -> (TcpStream, Bytes) {
+    pub(super) fn into_stream(self) -> (Stream, Bytes) {
         self.connection.into_stream()
     }
 }
@@ -68,7 +68,7 @@ impl Pool {
     /// The idle connection used last that can take a request now.
     pub(super) fn take(self: &Arc<Self>) -> Option<Lease> {
         loop {
-            let Idle { connection, .. } = self.idle().pop()?;
+            let Idle { mut connection, .. } = self.idle().pop()?;
             self.gauges.remove_idle(1);
             if connection.is_silent() {
                 return Some(Lease { connection, pool: Arc::clone(self) });
@@ -77,8 +77,8 @@ impl Pool {
     }
 
     /// Opens a connection.
-    pub(super) async fn connect(self: &Arc<Self>, address: &Address, limit: Duration) -> Result<Lease, Failure> {
-        let stream = address.connect(limit).await?;
+    pub(super) async fn connect(self: &Arc<Self>, route: &Route, limit: Duration) -> Result<Lease, Failure> {
+        let stream = route.connect(limit).await?;
         let connection = Box::new(Connection::new(stream, Arc::clone(&self.gauges)));
         Ok(Lease { connection, pool: Arc::clone(self) })
     }
@@ -87,7 +87,7 @@ impl Pool {
         let round = self.round.fetch_add(1, Relaxed).wrapping_add(1);
         let mut idle = self.idle();
         let before = idle.len();
-        idle.retain(|idle| round.wrapping_sub(idle.since) <= MAX_ROUNDS && idle.connection.is_silent());
+        idle.retain_mut(|idle| round.wrapping_sub(idle.since) <= MAX_ROUNDS && idle.connection.is_silent());
         self.gauges.remove_idle(before - idle.len());
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use crate::support::{Origin, Program, TOKEN, get};
 
 /// Where a program is, or a word that its test is skipped.
-fn installed(name: &str, package: &str) -> Option<PathBuf> {
+pub fn installed(name: &str, package: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
     let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use self::html::Text;
-use super::rows::{ConfigRow, TokenRow};
+use super::rows::TokenRow;
+use super::state::InForce;
 use crate::domain::reason::Reason;
 use crate::telemetry::ring::{Cursor, Minute, Told};
 use crate::telemetry::timestamp;
@@ -35,14 +36,12 @@ pub(super) struct View<'a> {
     pub minutes: &'a [Minute],
     /// The tokens that were seen last.
     pub tokens: &'a [TokenRow],
-    /// The configuration.
-    pub config: &'a [ConfigRow],
+    /// The configuration, and how it came to be.
+    pub in_force: &'a InForce,
     /// What was asked for, as pairs of a form.
     pub asked: &'a [(String, String)],
     /// What is wrong with it.
     pub wrong: Option<&'a str>,
-    /// Where Grafana is.
-    pub upstream: &'a str,
     /// When the proxy started.
     pub began: SystemTime,
     /// Now.
@@ -63,7 +62,7 @@ pub(super) fn render(view: &View<'_>) -> String {
          <button id=\"pause\" type=\"button\" hidden>Pause</button></p></header><main>",
         view.last,
         env!("CARGO_PKG_VERSION"),
-        Text(view.upstream),
+        Text(&view.in_force.upstream),
         began.get(..19).unwrap_or_default().replace('T', " "),
     );
     out.push_str("<section id=\"now\"><h2>The last hour</h2>");
@@ -74,8 +73,10 @@ pub(super) fn render(view: &View<'_>) -> String {
     refusals::list(&mut out, view.refusals, view.last, &emptiness(view));
     out.push_str("</section><section id=\"tokens\"><h2>Tokens</h2>");
     tables::tokens(&mut out, view.tokens);
-    out.push_str("</section><section id=\"config\"><h2>Configuration</h2><details><summary>What is in force, and who set it</summary>");
-    tables::configuration(&mut out, view.config);
+    out.push_str("</section><section id=\"config\"><h2>Configuration</h2>");
+    tables::reload(&mut out, view.in_force);
+    out.push_str("<details><summary>What is in force, and who set it</summary>");
+    tables::configuration(&mut out, &view.in_force.config);
     out.push_str("</details></section></main>");
     out.push_str(
         "<footer><p>Also as JSON: <a href=\"/api/refusals\">refusals</a>, <a href=\"/api/tokens\">tokens</a>, \

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use super::html::Text;
 use crate::admin::rows::{ConfigRow, TokenRow};
+use crate::admin::state::InForce;
+use crate::telemetry::timestamp;
 
 /// The tokens that were seen last.
 pub(super) fn tokens(out: &mut String, rows: &[TokenRow]) {
@@ -56,6 +58,36 @@ fn outcome(out: &mut String, row: &TokenRow) {
                 let _ = write!(out, "<span>not judged</span> {}", time(&row.last_seen));
             }
         },
+    }
+}
+
+/// Since when the configuration is in force, and what came of the last attempt to load another.
+pub(super) fn reload(out: &mut String, in_force: &InForce) {
+    let time = |at| {
+        let at = timestamp(at);
+        format!("<time datetime=\"{at}\" data-ago>{}</time>", at.get(11..19).unwrap_or_default())
+    };
+    let _ =
+        write!(out, "<p id=\"reload\">In force since {}, <code>{}</code>.", time(in_force.since), Text(&in_force.hash));
+    match &in_force.attempt {
+        Some(attempt) if !attempt.ok => {
+            let _ = write!(
+                out,
+                " <span class=\"bad\">The last reload failed</span> {}: the file holds mistakes, and what was in force \
+                 stays so.</p><ul class=\"wrong\">",
+                time(attempt.at)
+            );
+            for mistake in &attempt.mistakes {
+                let _ = write!(out, "<li>{}</li>", Text(mistake));
+            }
+            out.push_str("</ul>");
+        }
+        Some(attempt) if !attempt.needs_restart.is_empty() => {
+            let keys = attempt.needs_restart.join(", ");
+            let _ =
+                write!(out, " <span class=\"bad\">Changed, and waiting for a restart</span>: <code>{keys}</code>.</p>");
+        }
+        _ => out.push_str("</p>"),
     }
 }
 

@@ -16,8 +16,10 @@ use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::journal::Journal;
@@ -27,12 +29,14 @@ use self::outcome::Route;
 use self::samples::Samples;
 use self::tour::Step;
 use super::output::{self, Paint};
-use super::run::{serve_operators, start_log, until_told};
+use super::run::{in_force, serve_operators, start_log, until_told};
 use crate::app::{App, StartError};
 use crate::config::Config;
 use crate::config::effective::Effective;
 use crate::domain::limit::Rate;
+use crate::server::Endpoint;
 use crate::telemetry::{Level, LogFormat, LogSettings, RequestLines};
+use crate::upstream::Url;
 
 /// The limit that a product starts with, which a tour cannot reach by a handful of requests.
 const DEFAULT_LIMIT: (Duration, u32) = (Duration::from_millis(10), 200);
@@ -41,7 +45,7 @@ const DEFAULT_LIMIT: (Duration, u32) = (Duration::from_millis(10), 200);
 const SMALL_LIMIT: (Duration, u32) = (Duration::from_millis(200), 10);
 
 /// Where Grafana is unless somebody says otherwise.
-const DEFAULT_UPSTREAM: &str = "http://127.0.0.1:3000/";
+const DEFAULT_UPSTREAM: &str = "http://127.0.0.1:3000";
 
 /// Where telemetry is served unless somebody says otherwise: a proxy beside the demo may be there already.
 const DEFAULT_TELEMETRY: u16 = 9091;
@@ -107,8 +111,8 @@ struct Stage {
 impl Stage {
     /// The way through it.
     fn route(&self) -> Result<Route, StartError> {
-        let Some(listening) = self.app.listening.first().copied() else {
-            return Err(io::Error::other("nothing is listened on").into());
+        let Some(listening) = self.app.listening.iter().find_map(Endpoint::address) else {
+            return Err(io::Error::other("the demo needs an address to listen on, as --listen 127.0.0.1:3001").into());
         };
         let burst = self.effective.config.limits.per_token.burst;
         Ok(Route { proxy: reachable(listening), standin: self.standin, journal: self.journal.clone(), burst })
@@ -131,7 +135,9 @@ impl Stage {
     fn serve_operators(&mut self) -> Result<Places, StartError> {
         let place = |listener: &Option<(_, SocketAddr)>| listener.as_ref().map(|(_, address)| reachable(*address));
         let places = Places { telemetry: place(&self.app.telemetry), admin: place(&self.app.admin) };
-        serve_operators(&mut self.app, &self.effective)?;
+        let current = Arc::new(ArcSwap::from_pointee(in_force(&self.app, &self.effective)));
+        // Nobody takes what is asked for there: what the demo serves by is its own.
+        drop(serve_operators(&mut self.app, &current)?);
         Ok(places)
     }
 
@@ -177,11 +183,12 @@ async fn tour_through(route: &Route, steps: &[Step]) -> bool {
 /// Puts the stand-in behind the proxy, and makes the rest fit for a tour. Says what is not as somebody may expect.
 fn settle(config: &mut Config, standin: SocketAddr) -> Vec<String> {
     let mut remarks = Vec::new();
-    if config.upstream.url != DEFAULT_UPSTREAM {
+    if config.upstream.url.to_string() != DEFAULT_UPSTREAM {
         remarks.push(format!("{} is not asked: the demo brings its own Grafana.", config.upstream.url));
     }
-    if let Ok(url) = format!("http://{standin}").parse() {
-        config.upstream.url = url;
+    config.upstream.url = Url::Host { encrypted: false, host: standin.ip().to_string(), port: Some(standin.port()) };
+    if config.server.tls.take().is_some() {
+        remarks.push("TLS is left out: the demo shows plain HTTP.".to_owned());
     }
     if config.limits.per_token == rate(DEFAULT_LIMIT) {
         config.limits.per_token = rate(SMALL_LIMIT);

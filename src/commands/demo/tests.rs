@@ -92,14 +92,14 @@ fn a_limit_that_somebody_chose_stays() {
     let (chosen, remarks) = settled(&[], standin);
     assert!(remarks.is_empty(), "{remarks:?}");
     assert_eq!(chosen.config.limits.per_token, rate(SMALL_LIMIT));
-    assert_eq!(chosen.config.upstream.url, "http://127.0.0.1:1/");
+    assert_eq!(chosen.config.upstream.url.to_string(), "http://127.0.0.1:1");
 }
 
 #[test]
 fn what_is_left_aside_is_said() {
     let standin = SocketAddr::from(([127, 0, 0, 1], 1));
     let (_, remarks) = settled(&["--upstream", "http://grafana.example.test"], standin);
-    assert_eq!(remarks, ["http://grafana.example.test/ is not asked: the demo brings its own Grafana."]);
+    assert_eq!(remarks, ["http://grafana.example.test is not asked: the demo brings its own Grafana."]);
 }
 
 #[test]

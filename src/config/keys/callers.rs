@@ -90,6 +90,21 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
         },
     },
     Key {
+        path: "clients.proxy_protocol",
+        kind: Kind::Choice(&["on", "off"]),
+        absent: None,
+        default: "off",
+        help: "on: connections of trusted_proxies begin with a PROXY header, v1 or v2.",
+        short: None,
+        field: Field::One {
+            set: |config, text| {
+                config.server.proxy_protocol = text == "on";
+                Ok(())
+            },
+            show: |config| if config.server.proxy_protocol { "on".into() } else { "off".into() },
+        },
+    },
+    Key {
         path: "clients.identity_headers",
         kind: Kind::HeaderName,
         absent: None,

@@ -6,15 +6,15 @@ use super::{Field, Key, number, optional, or_word};
 pub(super) const KEYS: &[Key] = &[
     Key {
         path: "listen",
-        kind: Kind::Address,
+        kind: Kind::Endpoint,
         absent: None,
         default: "0.0.0.0:3001",
-        help: "Where clients connect.",
+        help: "Where clients connect; also unix:/path.",
         short: Some("listen"),
         field: Field::Many {
             clear: |config| config.server.listen.clear(),
             add: |config, text| {
-                config.server.listen.push(address::parse(text)?);
+                config.server.listen.push(address::endpoint(text)?);
                 Ok(())
             },
             show: |config| config.server.listen.iter().map(ToString::to_string).collect(),

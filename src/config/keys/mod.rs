@@ -6,6 +6,7 @@ mod http;
 mod limits;
 mod listeners;
 mod operations;
+mod tls;
 mod upstream;
 
 use super::Config;
@@ -96,6 +97,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         callers::CREDENTIAL_KEYS,
         limits::KEYS,
         callers::CLIENT_KEYS,
+        tls::KEYS,
         http::KEYS,
         operations::KEYS,
     ];

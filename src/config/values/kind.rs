@@ -5,15 +5,21 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::mistake::Flaw;
-use super::{address, duration, rate, rule, size, url, whole_number};
+use super::{address, duration, path, rate, rule, size, url, whole_number};
 
 /// The kind of one value. Of a list, the kind of each of its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An IP address and a port.
     Address,
-    /// `http://host:port`.
+    /// An IP address and a port, or `unix:/path`.
+    Endpoint,
+    /// `http://host:port`, `https://host`, or `unix:/path`.
     Url,
+    /// The path of a file.
+    File,
+    /// The name in a certificate.
+    ServerName,
     /// A duration between two bounds.
     Duration {
         /// The least.
@@ -52,7 +58,10 @@ impl Kind {
     pub fn check(self, text: &str) -> Result<(), Flaw> {
         match self {
             Self::Address => address::parse(text).map(drop),
+            Self::Endpoint => address::endpoint(text).map(drop),
             Self::Url => url::parse(text).map(drop),
+            Self::File => path::parse(text).map(drop),
+            Self::ServerName => address::server_name(text).map(drop),
             Self::Rate => rate::parse(text).map(drop),
             Self::Network => rule::network(text).map(drop),
             Self::HeaderName => rule::header_name(text).map(drop),
@@ -78,7 +87,10 @@ impl Kind {
     pub const fn placeholder(self) -> &'static str {
         match self {
             Self::Address => "IP:PORT",
+            Self::Endpoint => "IP:PORT",
             Self::Url => "URL",
+            Self::File => "FILE",
+            Self::ServerName => "NAME",
             Self::Duration { .. } => "DURATION",
             Self::Size { .. } => "SIZE",
             Self::Rate => "RATE",
@@ -94,7 +106,10 @@ impl Kind {
     pub fn describe(self) -> String {
         match self {
             Self::Address => "IP address and port".to_owned(),
-            Self::Url => "URL".to_owned(),
+            Self::Endpoint => "IP address and port, or `unix:/path`".to_owned(),
+            Self::Url => "URL: http, https, or `unix:/path`".to_owned(),
+            Self::File => "path of a file".to_owned(),
+            Self::ServerName => "DNS name or IP address".to_owned(),
             Self::Rate => "rate (`100/s`, `600/m`, `3600/h`)".to_owned(),
             Self::Network => "network (CIDR)".to_owned(),
             Self::HeaderName => "header name".to_owned(),
@@ -112,7 +127,15 @@ impl Kind {
     pub fn schema(self) -> Value {
         match self {
             Self::Address => json!({ "type": "string", "pattern": "^(\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$" }),
-            Self::Url => json!({ "type": "string", "pattern": "^[Hh][Tt][Tt][Pp]://[^/?#@]+/?$" }),
+            Self::Endpoint => json!({
+                "type": "string",
+                "pattern": "^((\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|unix:/[^/].*)$",
+            }),
+            Self::Url => {
+                json!({ "type": "string", "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+/?|unix:/[^/].*)$" })
+            }
+            Self::File => json!({ "type": "string", "minLength": 1 }),
+            Self::ServerName => json!({ "type": "string", "minLength": 1, "maxLength": 253 }),
             Self::Duration { .. } => {
                 json!({ "anyOf": [{ "type": "string", "pattern": "^(0|([0-9]+(h|ms|m|s))+)$" }, { "const": 0 }] })
             }

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod duration;
 pub mod kind;
+pub mod path;
 pub mod rate;
 pub mod rule;
 pub mod size;

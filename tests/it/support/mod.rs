@@ -1,6 +1,7 @@
 //! Real parts for the tests: the program itself, an origin that records what reaches it, raw sockets.
 
 pub mod browser;
+pub mod certificates;
 pub mod origin;
 pub mod program;
 pub mod wire;
