@@ -21,15 +21,17 @@ pub enum Wait {
     Body = 2,
     /// The head of the upstream's answer.
     Answer = 4,
+    /// The client's taking of what is written.
+    Reader = 8,
 }
 
-const WAITS: [Wait; 3] = [Wait::Head, Wait::Body, Wait::Answer];
+const WAITS: [Wait; 4] = [Wait::Head, Wait::Body, Wait::Answer, Wait::Reader];
 
 /// The state that one connection shares with its exchange. All on one thread; atomic only because tasks must be `Send`.
 #[derive(Debug)]
 pub struct Progress {
     epoch: Instant,
-    deadlines: [AtomicU64; 3],
+    deadlines: [AtomicU64; 4],
     expired: AtomicU8,
     idle_timeout: Duration,
     answering: AtomicBool,
@@ -60,11 +62,12 @@ impl Progress {
     }
 
     fn slot(&self, wait: Wait) -> &AtomicU64 {
-        let [head, body, answer] = &self.deadlines;
+        let [head, body, answer, reader] = &self.deadlines;
         match wait {
             Wait::Head => head,
             Wait::Body => body,
             Wait::Answer => answer,
+            Wait::Reader => reader,
         }
     }
 

@@ -142,11 +142,13 @@ fn the_schema_is_golden() {
 
 #[test]
 fn flags_of_later_versions_are_known_as_such() {
-    for arguments in [&["--org-learn", "on"][..], &["run", "--http-h2c", "on"], &["check", "--limits-mode", "shadow"]] {
+    for arguments in
+        [&["--org-learn", "on"][..], &["run", "--limits-mode", "shadow"], &["check", "--limits-mode", "shadow"]]
+    {
         let text = shown(arguments, &[]);
         assert!(text.starts_with("exit code 2") && text.contains("not in this version yet"), "{text}");
     }
-    assert!(shown(&["check", "--http-h2c", "off"], &[]).starts_with("exit code 0"));
+    assert!(shown(&["check", "--org-learn", "off"], &[]).starts_with("exit code 0"));
 }
 
 #[test]

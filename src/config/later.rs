@@ -33,7 +33,6 @@ pub const LATER: &[LaterKey] = &[
     later("limits.shared_lease", &["auto"]),
     later("limits.shared_failure", &["local"]),
     later("tokens", &["[]"]),
-    later("http.h2c", &["off"]),
 ];
 
 /// Whether a value asks for what is not there.

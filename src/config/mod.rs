@@ -68,6 +68,7 @@ impl Config {
                 listen: Vec::new(),
                 tls: None,
                 handshake_timeout: Duration::ZERO,
+                h2c: false,
                 proxy_protocol: false,
                 workers: None,
                 max_head: 0,

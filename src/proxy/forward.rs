@@ -19,6 +19,7 @@ use super::respond::{Answer, proxy_status};
 use super::{Peer, Proxy, peek, upgrade};
 use crate::body::{RequestBody, Upload, UploadFailure, UploadOutcome};
 use crate::domain::classify::{self, Look, Verdict, classify};
+use crate::domain::framing::Fault;
 use crate::domain::limit::Decision;
 use crate::domain::reason::Reason;
 use crate::progress::Wait;
@@ -61,13 +62,26 @@ impl Proxy {
 
     /// The answer where serving a request panicked.
     pub fn apologise(&self, peer: &Peer) -> Response<ExchangeBody> {
+        self.decline_with(
+            peer,
+            Answer::new(
+                Reason::InternalError,
+                "The proxy failed on this request; others are not affected.",
+                "Report it with the log line `panicked` of this moment.",
+            ),
+        )
+    }
+
+    /// The answer to a request whose head is at fault.
+    pub fn decline(&self, peer: &Peer, fault: &Fault, hint: &str) -> Response<ExchangeBody> {
+        let mut answer = Answer::new(fault.reason, fault.detail.clone(), hint);
+        answer.status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
+        self.decline_with(peer, answer)
+    }
+
+    fn decline_with(&self, peer: &Peer, answer: Answer) -> Response<ExchangeBody> {
         let (ending, _) = self.begin(peer);
         let id = self.new_request_id();
-        let answer = Answer::new(
-            Reason::InternalError,
-            "The proxy failed on this request; others are not affected.",
-            "Report it with the log line `panicked` of this moment.",
-        );
         self.recorder.refused(Refusal {
             request_id: id.to_str().unwrap_or_default().to_owned(),
             client: Some(peer.address),

@@ -29,7 +29,7 @@ use crate::stream::Stream;
 use crate::telemetry::Refusal;
 
 /// Bytes of a target at most.
-const MAX_TARGET: usize = 8 * 1024;
+pub(super) const MAX_TARGET: usize = 8 * 1024;
 
 /// How long the last word to a connection at fault may take.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -43,11 +43,13 @@ pub(super) struct Arrival {
     pub stream: Stream,
     /// The other end: the peer, or whom a trusted hop named in the PROXY header.
     pub address: IpAddr,
+    /// Whether it speaks HTTP/2.
+    pub is_http2: bool,
 }
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(arrival: Arrival, current: Arc<Current>, settings: Arc<Settings>, drain: CancellationToken) {
-    let Arrival { stream, address } = arrival;
+    let Arrival { stream, address, .. } = arrival;
     let progress = Arc::new(Progress::new(settings.idle_timeout));
     let header = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
     let encrypted = stream.is_encrypted();
@@ -55,7 +57,7 @@ pub(super) async fn serve(arrival: Arrival, current: Arc<Current>, settings: Arc
     let left_over: LeftOver<Stream> = LeftOver::default();
     progress.allow(Wait::Head, settings.head_timeout);
     let bounds = Bounds { max_head: settings.max_head, max_headers: settings.max_headers, max_target: MAX_TARGET };
-    let guard = Guard::new(stream, bounds, Arc::clone(&progress), Arc::clone(&left_over), settings.head_timeout);
+    let guard = Guard::new(stream, bounds, Arc::clone(&progress), Arc::clone(&left_over), &settings);
     run(guard, &peer, &current, &settings, &drain).await;
     let rest = left_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     if let Some(stream) = rest {
@@ -116,7 +118,7 @@ async fn run(guard: Guard<Stream>, peer: &Peer, current: &Current, settings: &Se
 }
 
 /// What became of the deadlines.
-enum Overdue {
+pub(super) enum Overdue {
     Nothing,
     /// The exchange must look at its own.
     Exchange,
@@ -125,7 +127,7 @@ enum Overdue {
 }
 
 /// Looks at the timer, which stands at the earliest deadline or before it.
-fn overdue(progress: &Progress, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Overdue {
+pub(super) fn overdue(progress: &Progress, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Overdue {
     loop {
         let Some(next) = progress.earliest().map(|at| progress.moment(at)) else { return Overdue::Nothing };
         if next < timer.deadline() {
@@ -136,7 +138,7 @@ fn overdue(progress: &Progress, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>
         }
         if progress.expire(Instant::now()) {
             let orphan = progress.has_expired(Wait::Body) && progress.has_replied();
-            let over = progress.has_expired(Wait::Head) || orphan;
+            let over = progress.has_expired(Wait::Head) || progress.has_expired(Wait::Reader) || orphan;
             return if over { Overdue::Connection } else { Overdue::Exchange };
         }
         timer.as_mut().reset(next);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::Settings;
 use crate::domain::framing::{Bounds, Event, Fault, Scanner};
 use crate::domain::reason::Reason;
 use crate::progress::{Progress, Wait};
@@ -28,6 +29,8 @@ pub(super) struct Guard<S> {
     progress: Arc<Progress>,
     left_over: LeftOver<S>,
     head_timeout: Duration,
+    /// For the client to take the next bytes of an answer.
+    reader_timeout: Duration,
     /// Bytes that came behind a head which asks for another protocol: whose they are is not yet known.
     held: Vec<u8>,
     /// Bytes that hyper wrote by itself were swallowed: it has given up on this connection.
@@ -42,14 +45,15 @@ impl<S> Guard<S> {
         bounds: Bounds,
         progress: Arc<Progress>,
         left_over: LeftOver<S>,
-        head_timeout: Duration,
+        settings: &Settings,
     ) -> Self {
         Self {
             stream: Some(stream),
             scanner: Scanner::new(bounds),
             progress,
             left_over,
-            head_timeout,
+            head_timeout: settings.head_timeout,
+            reader_timeout: settings.body_timeout,
             held: Vec::new(),
             gave_up: false,
             finished: false,
@@ -105,6 +109,17 @@ impl<S> Guard<S> {
         !self.progress.is_answering()
             && self.scanner.heads() > self.progress.served()
             && bytes.starts_with(b"HTTP/1.1 4")
+    }
+
+    /// A client that takes nothing of an answer must not hold it for ever.
+    fn pace<T>(&self, polled: Poll<T>) -> Poll<T> {
+        let waiting = self.progress.is_waiting(Wait::Reader);
+        if polled.is_pending() && !waiting {
+            self.progress.allow(Wait::Reader, self.reader_timeout);
+        } else if polled.is_ready() && waiting {
+            self.progress.finish(Wait::Reader);
+        }
+        polled
     }
 
     fn swallow(&mut self, bytes: &[u8]) {
@@ -171,7 +186,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             guard.swallow(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
-        Pin::new(guard.stream()?).poll_write(cx, bytes)
+        let polled = Pin::new(guard.stream()?).poll_write(cx, bytes);
+        guard.pace(polled)
     }
 
     fn poll_write_vectored(
@@ -188,9 +204,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         if slices.len() > 1 && slices.iter().map(|bytes| bytes.len()).sum::<usize>() <= SMALL {
             let mut whole = SmallVec::<[u8; SMALL]>::new();
             slices.iter().for_each(|bytes| whole.extend_from_slice(bytes));
-            return stream.poll_write(cx, &whole);
+            let polled = stream.poll_write(cx, &whole);
+            return guard.pace(polled);
         }
-        stream.poll_write_vectored(cx, slices)
+        let polled = stream.poll_write_vectored(cx, slices);
+        guard.pace(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -198,7 +216,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.get_mut().stream()?).poll_flush(cx)
+        let guard = self.get_mut();
+        let polled = Pin::new(guard.stream()?).poll_flush(cx);
+        guard.pace(polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Arrival};
 use super::endpoint::Socket;
-use super::{Current, Settings};
+use super::{Current, Settings, http2};
 use crate::domain::framing::Fault;
 use crate::domain::proxy_protocol::{self, Parsed};
 use crate::domain::reason::Reason;
@@ -107,19 +107,24 @@ impl Accepting {
         }
         let gauge = serving.proxy.recorder().metrics().connection();
         let settings = Arc::clone(&serving.settings);
-        let (current, stop) = (Arc::clone(&self.current), self.stop.clone());
+        let (current, stop, tasks) = (Arc::clone(&self.current), self.stop.clone(), self.tasks.clone());
         self.tasks.spawn(async move {
             let arrival = match stream {
                 // What few connections need takes no room in the task of each.
-                Stream::Tcp(stream) if settings.tls.is_some() || settings.proxy_protocol => {
+                Stream::Tcp(stream) if settings.tls.is_some() || settings.proxy_protocol || settings.h2c => {
                     let prepare = Box::pin(prepare(stream, address, &settings, &serving.proxy));
                     stop.run_until_cancelled(prepare).await.flatten()
                 }
-                stream => Some(Arrival { stream, address }),
+                stream => Some(Arrival { stream, address, is_http2: false }),
             };
             drop(serving);
-            if let Some(arrival) = arrival {
-                connection::serve(arrival, current, settings, stop).await;
+            match arrival {
+                // Large, and rare.
+                Some(arrival) if arrival.is_http2 => {
+                    Box::pin(http2::serve(arrival, current, settings, tasks, stop)).await;
+                }
+                Some(arrival) => connection::serve(arrival, current, settings, stop).await,
+                None => {}
             }
             drop((slot, gauge));
         });
@@ -155,7 +160,10 @@ async fn prepare(stream: TcpStream, peer: IpAddr, settings: &Settings, proxy: &P
             Err(_) => return refuse_preface(stream, peer, "did not come in time", proxy).await,
         }
     }
-    let Some(tls) = &settings.tls else { return Some(Arrival { stream: stream.into(), address }) };
+    let Some(tls) = &settings.tls else {
+        let preface = settings.h2c && begins_http2(&stream, deadline).await;
+        return Some(Arrival { stream: stream.into(), address, is_http2: preface });
+    };
     let mut first = [0];
     let plain = matches!(
         tokio::time::timeout_at(deadline, stream.peek(&mut first)).await,
@@ -171,12 +179,29 @@ async fn prepare(stream: TcpStream, peer: IpAddr, settings: &Settings, proxy: &P
         return None;
     }
     match tls.accept(stream, deadline.saturating_duration_since(Instant::now())).await {
-        Ok(stream) => Some(Arrival { stream, address }),
+        Ok((stream, is_http2)) => Some(Arrival { stream, address, is_http2 }),
         Err(error) => {
             record(proxy, address, Reason::TlsFailed, 0, format!("The TLS handshake failed: {error}."));
             None
         }
     }
+}
+
+/// Whether a connection begins with HTTP/2's preface: no method of HTTP/1 begins so. Who says nothing in time is told by
+/// HTTP/1's own deadline.
+async fn begins_http2(stream: &TcpStream, deadline: Instant) -> bool {
+    let mut seen = [0; 3];
+    let look = async {
+        loop {
+            match stream.peek(&mut seen).await {
+                Ok(count @ 1..3) if seen.iter().zip(b"PRI").take(count).all(|(one, other)| one == other) => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                Ok(_) | Err(_) => return &seen == b"PRI",
+            }
+        }
+    };
+    tokio::time::timeout_at(deadline, look).await.unwrap_or(false)
 }
 
 /// Takes the header off the line, and not a byte behind it. The error says what is wrong with it.

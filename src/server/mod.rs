@@ -2,8 +2,10 @@
 
 mod connection;
 mod guard;
+mod http2;
 mod endpoint;
 mod listen;
+mod paced;
 pub mod tls;
 
 use std::sync::Arc;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub tls: Option<tls::Tls>,
     /// For the handshake.
     pub handshake_timeout: Duration,
+    /// Whether HTTP/2 is spoken without TLS, with clients that begin with it.
+    pub h2c: bool,
     /// Whether trusted hops say with the PROXY protocol who the client is.
     pub proxy_protocol: bool,
     /// Threads that serve; `None`: one a core.

@@ -92,7 +92,7 @@ impl Tls {
         let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| Wrong::Key(format!("does not belong to the certificate: {error}")))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // With client certificates, a session taken up again would outlive a certificate that was withdrawn.
         config.session_storage = match pem.client_auth {
             ClientAuth::Off => ServerSessionMemoryCache::new(SESSIONS),
@@ -101,10 +101,13 @@ impl Tls {
         Ok(Self { config: Arc::new(config) })
     }
 
-    /// Shakes hands within `limit`.
-    pub(super) async fn accept(&self, stream: TcpStream, limit: Duration) -> Result<Stream, String> {
+    /// Shakes hands within `limit`; says whether HTTP/2 was agreed on.
+    pub(super) async fn accept(&self, stream: TcpStream, limit: Duration) -> Result<(Stream, bool), String> {
         match tokio::time::timeout(limit, TlsAcceptor::from(Arc::clone(&self.config)).accept(stream)).await {
-            Ok(Ok(stream)) => Ok(Box::new(stream).into()),
+            Ok(Ok(stream)) => {
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                Ok((Box::new(stream).into(), is_http2))
+            }
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("the handshake took longer than {} s", limit.as_secs_f32())),
         }

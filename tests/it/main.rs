@@ -17,6 +17,8 @@ mod clients;
 mod demo;
 mod explains;
 mod framing;
+mod http2;
+mod http2_raw;
 mod lifecycle;
 mod limits;
 mod memory;

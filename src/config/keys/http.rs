@@ -129,4 +129,19 @@ pub(super) const KEYS: &[Key] = &[
             show: |config| config.server.max_connections.to_string(),
         },
     },
+    Key {
+        path: "http.h2c",
+        kind: Kind::Choice(&["on", "off"]),
+        absent: None,
+        default: "off",
+        help: "on: HTTP/2 without TLS, for clients that begin with it. Over TLS it is always offered.",
+        short: None,
+        field: Field::One {
+            set: |config, text| {
+                config.server.h2c = text == "on";
+                Ok(())
+            },
+            show: |config| if config.server.h2c { "on".into() } else { "off".into() },
+        },
+    },
 ];

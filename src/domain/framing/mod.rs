@@ -5,6 +5,7 @@
 //! in its token becomes a second request. A proxy that explains refusals must see such bytes itself.
 
 mod chunked;
+mod decoded;
 mod dechunk;
 mod fast;
 mod line;
@@ -14,6 +15,7 @@ use std::mem;
 
 use self::chunked::{Chunk, ChunkStep};
 pub use self::dechunk::{Dechunker, Part};
+pub use self::decoded::check_decoded;
 use self::line::{HeadSoFar, check_field, unterminated};
 use super::reason::Reason;
 

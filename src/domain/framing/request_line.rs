@@ -34,7 +34,7 @@ pub(super) fn check(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) -> Resul
     check_target(method, target, head)
 }
 
-fn check_target(method: &[u8], target: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
+pub(super) fn check_target(method: &[u8], target: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
     // A fragment never travels (RFC 9112 §3.2), and `http::Uri` would cut it off silently: not byte for byte. What else
     // it would refuse is refused here, so that the answer is ours.
     let path_end = memchr::memchr(b'?', target).unwrap_or(target.len());
