@@ -5,6 +5,7 @@ pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod explain;
+mod harden;
 pub mod healthcheck;
 pub mod inspect;
 pub mod man;

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::Receiver;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::harden::harden;
 use super::output::complain;
 use super::reload::Reloader;
 use crate::admin::{Asked, Console, Current, InForce, Reload};
@@ -98,6 +99,7 @@ fn serve(
         let _inside = runtime.enter();
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?)
     };
+    harden();
     let config = &effective.config;
     let mut app = App::start(config, log)?;
     let addresses: Vec<String> = app.listening.iter().map(ToString::to_string).collect();

@@ -32,7 +32,10 @@ use crate::telemetry::Refusal;
 pub(super) const MAX_TARGET: usize = 8 * 1024;
 
 /// How long the last word to a connection at fault may take.
-const LAST_WORD: Duration = Duration::from_secs(2);
+const LAST_WORD: Duration = Duration::from_millis(900);
+
+/// What an idle connection has for one more request when the process ends.
+const LAST_CHANCE: Duration = Duration::from_millis(500);
 
 /// Unread bytes that are taken off the line before it is closed, so that the answer is not lost with a reset.
 const MAX_DRAINED: usize = 64 * 1024;
@@ -88,15 +91,17 @@ async fn run(guard: Guard<Stream>, peer: &Peer, current: &Current, settings: &Se
     }
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service).with_upgrades());
     let mut draining = pin!(drain.cancelled());
-    let (mut told, mut registered) = (false, false);
+    let (mut told, mut registered, mut farewell) = (false, false, None);
     let mut timer = pin!(sleep_until(Instant::now() + settings.head_timeout));
     poll_fn(|cx| {
         // Once its waker is registered, this future has nothing new to say before the word is given.
         if !told && (!registered || drain.is_cancelled()) {
             registered = true;
-            told = draining.as_mut().poll(cx).is_ready();
-            if told {
-                connection.as_mut().graceful_shutdown();
+            if draining.as_mut().poll(cx).is_ready() {
+                told = say_goodbye(progress, &mut farewell);
+                if told {
+                    connection.as_mut().graceful_shutdown();
+                }
             }
         }
         loop {
@@ -115,6 +120,23 @@ async fn run(guard: Guard<Stream>, peer: &Peer, current: &Current, settings: &Se
         }
     })
     .await;
+}
+
+/// Whether hyper is to be told that the connection ends. With an answer under way it is, and says so in its head. On one
+/// that is idle a request may be on its way, which would be cut off: it gets a moment to arrive. `farewell` is what had
+/// been served when that began.
+fn say_goodbye(progress: &Progress, farewell: &mut Option<u64>) -> bool {
+    if progress.is_answering() {
+        return true;
+    }
+    match farewell {
+        Some(served) => progress.served() > *served,
+        None => {
+            *farewell = Some(progress.served());
+            progress.allow(Wait::Head, LAST_CHANCE);
+            false
+        }
+    }
 }
 
 /// What became of the deadlines.

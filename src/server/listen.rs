@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::Instant;
@@ -83,7 +84,7 @@ pub async fn serve(socket: Socket, accepting: Accepting) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = accepting.stop.cancelled() => return,
+            () = accepting.stop.cancelled() => break,
         };
         match accepted {
             Ok((stream, address)) => accepting.admit(stream, address),
@@ -94,6 +95,10 @@ pub async fn serve(socket: Socket, accepting: Accepting) {
                 tokio::time::sleep(REST).await;
             }
         }
+    }
+    // Who has come already would be cut off with the socket, and has perhaps sent its request.
+    while let Some(Ok((stream, address))) = listener.accept().now_or_never() {
+        accepting.admit(stream, address);
     }
 }
 

@@ -15,6 +15,7 @@ mod behaviours;
 mod captures;
 mod clients;
 mod demo;
+mod endurance;
 mod explains;
 mod framing;
 mod http2;

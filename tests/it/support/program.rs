@@ -95,6 +95,11 @@ impl Program {
         line.rsplit(' ').next()?.parse().ok()
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
