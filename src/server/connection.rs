@@ -65,7 +65,10 @@ pub(super) async fn serve(arrival: Arrival, current: Arc<Current>, settings: Arc
     let rest = left_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     if let Some(stream) = rest {
         let timed_out = (progress.has_expired(Wait::Head) && !progress.is_idle()).then(|| head_timeout(&settings));
-        if let Some(fault) = progress.fault().cloned().or(timed_out) {
+        let fault = progress.fault().cloned().or(timed_out);
+        // The request whose body broke off has its answer already, from its own exchange.
+        let told = |fault: &Fault| fault.reason == Reason::BodyMalformed && progress.has_replied();
+        if let Some(fault) = fault.filter(|fault| !told(fault)) {
             say_last_word_within_bounds(stream, &fault, address, &current.load().proxy).await;
         }
     }

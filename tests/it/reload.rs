@@ -204,7 +204,12 @@ fn reloads_under_load_lose_nothing_and_mix_nothing() {
                 if round % 2 == 0 { "" } else { "127.0.0.0/8" },
                 if bad { "nonsense: 1\n" } else { "" }
             );
+            let before = served.load(Relaxed);
             assert_eq!(scene.reload(&text)["ok"], !bad);
+            // Each configuration is there for a while.
+            while served.load(Relaxed) < before + 10 {
+                std::thread::yield_now();
+            }
         }
         done.store(true, Relaxed);
     });

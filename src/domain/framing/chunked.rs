@@ -1,6 +1,6 @@
 //! Chunked bodies (RFC 9112 §7.1), strictly: what is lenient here is where requests get smuggled.
 
-use super::line::{HeadSoFar, check_field, strip};
+use super::line::{HeadSoFar, check_form, strip};
 use super::{Bounds, Fault};
 
 const MAX_EXTENSION: usize = 1024;
@@ -106,6 +106,7 @@ fn trailers(
     if line.is_empty() {
         return Ok((piece.len(), ChunkStep::End));
     }
-    check_field(line, head, bounds).map_err(in_body)?;
+    // What a trailer says of the message's framing or place is not believed: it is dropped.
+    check_form(line, head, bounds).map_err(in_body)?;
     Ok((piece.len(), ChunkStep::More))
 }

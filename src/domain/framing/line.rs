@@ -137,6 +137,16 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
 
 /// Judges one field line, without its line end.
 pub(super) fn check_field(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) -> Result<(), Fault> {
+    let (name, value) = check_form(line, head, bounds)?;
+    check_value(name, value, head)
+}
+
+/// Judges the form of a field line; its name and its value.
+pub(super) fn check_form<'l>(
+    line: &'l [u8],
+    head: &mut HeadSoFar,
+    bounds: &Bounds,
+) -> Result<(&'l [u8], &'l [u8]), Fault> {
     head.lines += 1;
     let number = head.lines;
     if head.lines > bounds.max_headers {
@@ -159,7 +169,7 @@ pub(super) fn check_field(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) ->
         let what = if blank { "has a blank before the colon" } else { "has no valid name" };
         return Err(Fault::head(format!("Line {number} of the head {what}.")));
     }
-    check_value(name, rest.get(1..).unwrap_or_default(), head)
+    Ok((name, rest.get(1..).unwrap_or_default()))
 }
 
 /// Judges the fields that frame a message or name its place.

@@ -45,7 +45,9 @@ pub(in crate::proxy) fn write_request(
     let mut out = Vec::with_capacity(USUAL_SIZE);
     // A target in absolute form names us; Grafana wants the path.
     let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    for piece in [parts.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+    // `http://g?x` has no path, and means `/?x` (RFC 9112 §3.2.1).
+    let slash = if target.starts_with('?') { "/" } else { "" };
+    for piece in [parts.method.as_str(), " ", slash, target, " HTTP/1.1\r\n"] {
         out.extend_from_slice(piece.as_bytes());
     }
     let left_out = LeftOut::new(head, found, policy, stamp.request_id.is_some());
