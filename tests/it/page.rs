@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
-use crate::support::{Origin, Program, TOKEN, get};
+use crate::support::{Origin, Program, TOKEN, ask, get};
 
 const ENTER: &str = "\u{e007}";
 
@@ -163,6 +163,27 @@ fn what_strangers_send_is_shown_as_text() {
     assert_eq!(browser.look("document.title"), "Refusals · grafana-token-proxy");
     assert!(browser.look("document.documentElement.scrollWidth <= innerWidth") == Value::Bool(true));
     scene.is_calm(&browser);
+}
+
+#[test]
+fn a_reload_that_failed_is_seen() {
+    let Some(browser) = Browser::start(1200, 900, true) else { return };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "org: { default: 1 }\n").unwrap();
+    let origin = Origin::ok();
+    let program = Program::before(&origin.url(), &["--config", file.path().to_str().unwrap()]);
+    let admin = program.admin.unwrap();
+    browser.open(&format!("http://{admin}/"));
+    browser.wait_for("document.getElementById('reload').textContent.startsWith('In force since')");
+    browser.wait_for("document.getElementById('live').dataset.state === 'live'");
+    std::fs::write(file.path(), "org: { default: <b>1</b> }\n").unwrap();
+    program.signal("HUP");
+    program.wait_for_line(|line| line["event"] == "config_reload_failed");
+    // A refusal makes the page look again.
+    assert_eq!(ask(program.data, "TRACE / HTTP/1.1\r\nHost: g\r\n\r\n").unwrap().status, 405);
+    browser.wait_for("document.getElementById('reload').textContent.includes('The last reload failed')");
+    browser.wait_for("document.querySelector('#reload li').textContent.includes('org.default: `<b>1</b>`')");
+    browser.picture("reload");
 }
 
 #[test]

@@ -67,8 +67,12 @@ pub(super) fn reload(out: &mut String, in_force: &InForce) {
         let at = timestamp(at);
         format!("<time datetime=\"{at}\" data-ago>{}</time>", at.get(11..19).unwrap_or_default())
     };
-    let _ =
-        write!(out, "<p id=\"reload\">In force since {}, <code>{}</code>.", time(in_force.since), Text(&in_force.hash));
+    let _ = write!(
+        out,
+        "<div id=\"reload\"><p>In force since {}, <code>{}</code>.",
+        time(in_force.since),
+        Text(&in_force.hash)
+    );
     match &in_force.attempt {
         Some(attempt) if !attempt.ok => {
             let _ = write!(
@@ -89,6 +93,7 @@ pub(super) fn reload(out: &mut String, in_force: &InForce) {
         }
         _ => out.push_str("</p>"),
     }
+    out.push_str("</div>");
 }
 
 /// The effective configuration.
