@@ -1,9 +1,16 @@
 //! Two connections that agreed on another protocol: bytes both ways until both have ended.
 
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncWriteExt as _, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirectional_with_sizes};
 use tokio_util::sync::CancellationToken;
 
 use crate::stream::Stream;
@@ -11,16 +18,120 @@ use crate::stream::Stream;
 /// Live sends small messages often and large ones rarely; this holds one of the latter without many calls.
 const BUFFER: usize = 64 * 1024;
 
+/// So long both may be silent: Live pings every 25 s, so that this is the silence of ends that are gone.
+const SILENCE: Duration = Duration::from_secs(300);
+
 /// Joins the two ends once hyper hands the client's over; `first` is what Grafana has said already. Ends when both have,
-/// or when the process drains.
-pub(super) async fn join(client: OnUpgrade, mut grafana: Stream, first: Bytes, drained: CancellationToken) {
+/// when both have been silent for long, or when the process drains.
+pub(super) async fn join(client: OnUpgrade, grafana: Stream, first: Bytes, drained: CancellationToken) {
     let tunnel = async {
-        let Ok(client) = client.await else { return };
-        let mut client = TokioIo::new(client);
-        // How a tunnel ends is the business of its two ends.
-        if client.write_all(&first).await.is_ok() {
-            let _ = copy_bidirectional_with_sizes(&mut client, &mut grafana, BUFFER, BUFFER).await;
+        if let Ok(client) = client.await {
+            carry(TokioIo::new(client), grafana, &first, SILENCE).await;
         }
     };
     let _ = drained.run_until_cancelled(tunnel).await;
+}
+
+async fn carry<C, G>(client: C, mut grafana: G, first: &[u8], silence: Duration)
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    G: AsyncRead + AsyncWrite + Unpin,
+{
+    let moved = Arc::<AtomicBool>::default();
+    // All that moves, moves over the client's end.
+    let mut client = Heard { stream: client, moved: Arc::clone(&moved) };
+    if client.write_all(first).await.is_err() {
+        return;
+    }
+    let silent = async {
+        // At least one whole turn, less than two.
+        loop {
+            tokio::time::sleep(silence).await;
+            if !moved.swap(false, Relaxed) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        // How a tunnel ends is the business of its two ends.
+        _ = copy_bidirectional_with_sizes(&mut client, &mut grafana, BUFFER, BUFFER) => {}
+        () = silent => {}
+    }
+}
+
+/// A stream that tells when bytes moved.
+struct Heard<S> {
+    stream: S,
+    moved: Arc<AtomicBool>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let heard = self.get_mut();
+        let polled = Pin::new(&mut heard.stream).poll_read(cx, buffer);
+        heard.moved.fetch_or(polled.is_ready(), Relaxed);
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let heard = self.get_mut();
+        let polled = Pin::new(&mut heard.stream).poll_write(cx, bytes);
+        heard.moved.fetch_or(polled.is_ready(), Relaxed);
+        polled
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, duplex};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_tunnel_lives_as_long_as_it_speaks_and_ends_with_its_silence() {
+        let ((mut browser, client), (mut server, grafana)) = (duplex(64), duplex(64));
+        let silence = Duration::from_millis(200);
+        let tunnel = tokio::spawn(async move { carry(client, grafana, b"first", silence).await });
+        let mut piece = [0; 5];
+        browser.read_exact(&mut piece).await.unwrap();
+        assert_eq!(&piece, b"first");
+        // For several turns, and only one of them speaks.
+        for _ in 0..20 {
+            server.write_all(b"event").await.unwrap();
+            browser.read_exact(&mut piece).await.unwrap();
+            tokio::time::sleep(silence / 5).await;
+            assert!(!tunnel.is_finished());
+        }
+        timeout(PATIENCE, tunnel).await.expect("a silent tunnel is held").unwrap();
+        assert_eq!(browser.read(&mut piece).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_end_may_be_done_while_the_other_goes_on() {
+        let ((mut browser, client), (mut server, grafana)) = (duplex(64), duplex(64));
+        let tunnel = tokio::spawn(async move { carry(client, grafana, b"", PATIENCE).await });
+        browser.write_all(b"bye").await.unwrap();
+        browser.shutdown().await.unwrap();
+        let mut all = Vec::new();
+        server.read_to_end(&mut all).await.unwrap();
+        server.write_all(b"and more").await.unwrap();
+        drop(server);
+        let mut rest = Vec::new();
+        browser.read_to_end(&mut rest).await.unwrap();
+        assert_eq!((all.as_slice(), rest.as_slice()), (&b"bye"[..], &b"and more"[..]));
+        timeout(PATIENCE, tunnel).await.unwrap().unwrap();
+    }
 }

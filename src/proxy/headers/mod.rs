@@ -6,7 +6,7 @@ mod outward;
 use http::{HeaderName, HeaderValue};
 
 pub use self::answer::clean_answer;
-pub(super) use self::outward::{Stamp, write_request};
+pub use self::outward::{Stamp, write_request};
 use crate::domain::head::{is_protected, nominated};
 
 /// Our own fields.

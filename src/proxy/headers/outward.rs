@@ -19,7 +19,7 @@ const USUAL_SIZE: usize = 1024;
 
 /// What we add to every request.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::proxy) struct Stamp<'a> {
+pub struct Stamp<'a> {
     /// The id, where the client brought none that is sane.
     pub request_id: Option<&'a HeaderValue>,
     /// The other end of the connection, as a header value.
@@ -35,7 +35,7 @@ pub(in crate::proxy) struct Stamp<'a> {
 }
 
 /// Writes the head that Grafana gets, its last blank line included.
-pub(in crate::proxy) fn write_request(
+pub fn write_request(
     parts: &Parts,
     head: &Head<'_>,
     found: &Findings<'_>,
