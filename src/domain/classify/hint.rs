@@ -130,6 +130,11 @@ fn next_step(case: &Case<'_>, finding: &Finding) -> String {
             "send the token as `Authorization: Bearer <token>` instead of `Basic`, or with the user `api_key`"
                 .to_owned()
         }
+        Reason::PasswordWrong if credential::may_come_from_netrc(request) => {
+            "if a token was meant, take this host out of `.netrc` (or `NETRC`), or tell the library not to look there \
+            (requests: `session.trust_env = False`, or pass `auth=`); otherwise check user and password"
+                .to_owned()
+        }
         Reason::PasswordWrong => {
             "check user and password, whether the user is disabled, and whether five failures locked it for \
             five minutes; a program should send a service account token"

@@ -105,5 +105,10 @@ pub(super) fn invalid_password(case: &Case<'_>) -> Finding {
         let because = "user or password is a token, which Grafana tries as a password in vain";
         return Finding::new(Reason::PasswordWrong, because);
     }
+    if credential::may_come_from_netrc(case.request) {
+        let because = "Grafana does not accept this user with this password; perhaps the program meant to send a token, for \
+            its library puts the user and password that `.netrc` has for this host in its place";
+        return Finding::new(Reason::PasswordWrong, because);
+    }
     Finding::new(Reason::PasswordWrong, "Grafana does not accept this user with this password")
 }
