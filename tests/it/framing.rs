@@ -120,3 +120,25 @@ fn silent_and_slow_clients_meet_their_deadline() {
     let answer = read_answer(&mut stalled, &mut Vec::new(), false).unwrap();
     assert_eq!((answer.status, answer.reason()), (408, Some("body_timeout")));
 }
+
+#[test]
+fn requests_that_come_together_get_each_their_own_answer() {
+    let origin = Origin::ok();
+    let program = Program::before(&origin.url(), &[]);
+    let (sound, refused) = ("GET /sound HTTP/1.1\r\nHost: g\r\n\r\n", "TRACE / HTTP/1.1\r\nHost: g\r\n\r\n");
+    for (first, second, statuses) in [
+        (refused, sound, [405, 200]),
+        (sound, refused, [200, 405]),
+        (refused, refused, [405, 405]),
+        (sound, sound, [200, 200]),
+    ] {
+        let (mut stream, mut pending, before) = (connect(program.data), Vec::new(), origin.count());
+        stream.write_all(format!("{first}{second}").as_bytes()).unwrap();
+        for status in statuses {
+            let answer = read_answer(&mut stream, &mut pending, false).unwrap();
+            assert_eq!(answer.status, status, "{first}{second}");
+            assert_eq!(answer.reason().is_some(), status == 405);
+        }
+        assert_eq!(origin.count() - before, statuses.iter().filter(|status| **status == 200).count());
+    }
+}
