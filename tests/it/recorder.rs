@@ -311,6 +311,12 @@ impl Client {
         }
     }
 
+    /// What comes until the connection ends.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.more() {}
+        std::mem::take(&mut self.pending)
+    }
+
     fn more(&mut self) -> bool {
         let mut piece = [0; 16384];
         match self.stream.read(&mut piece) {
