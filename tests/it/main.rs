@@ -25,6 +25,7 @@ mod organisation;
 mod otlp;
 mod page;
 mod passes;
+mod raw;
 mod recorder;
 mod repairs;
 mod secrets;

@@ -27,6 +27,8 @@ pub struct Reading {
     pub fields: Vec<(String, Vec<u8>)>,
     pub framing: Framing,
     pub body: Vec<u8>,
+    /// Names in lower case.
+    pub trailers: Vec<(String, Vec<u8>)>,
 }
 
 impl Reading {
@@ -145,18 +147,13 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Reading, usize)>, String> {
         fields: Vec::new(),
         framing: Framing::Absent,
         body: Vec::new(),
+        trailers: Vec::new(),
     };
     if first.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
         return Err(format!("control bytes in {first:?}"));
     }
     for line in lines {
-        let shown = String::from_utf8_lossy(line).into_owned();
-        let colon = line.iter().position(|byte| *byte == b':').ok_or_else(|| format!("no colon in {shown:?}"))?;
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if !is_token(name) || value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
-            return Err(format!("field {shown:?}"));
-        }
-        reading.fields.push((String::from_utf8_lossy(name).to_ascii_lowercase(), value.to_vec()));
+        reading.fields.push(read_field(line)?);
     }
     let lengths = reading.all("content-length");
     let codings = reading.all("transfer-encoding");
@@ -174,8 +171,7 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Reading, usize)>, String> {
             size
         }
         ([], [b"chunked"]) => {
-            let Some((body, size)) = read_chunks(&bytes[end + 4..])? else { return Ok(None) };
-            reading.body = body;
+            let Some(size) = read_chunks(&bytes[end + 4..], &mut reading)? else { return Ok(None) };
             reading.framing = Framing::Chunked;
             size
         }
@@ -184,29 +180,51 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Reading, usize)>, String> {
     Ok(Some((reading, end + 4 + size)))
 }
 
-fn read_chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, String> {
-    let (mut body, mut at) = (Vec::new(), 0);
+fn read_field(line: &[u8]) -> Result<(String, Vec<u8>), String> {
+    let shown = String::from_utf8_lossy(line).into_owned();
+    let colon = line.iter().position(|byte| *byte == b':').ok_or_else(|| format!("no colon in {shown:?}"))?;
+    let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    if !is_token(name) || value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
+        return Err(format!("field {shown:?}"));
+    }
+    Ok((String::from_utf8_lossy(name).to_ascii_lowercase(), value.to_vec()))
+}
+
+/// Reads the chunks into `reading`; the size of all of them.
+fn read_chunks(bytes: &[u8], reading: &mut Reading) -> Result<Option<usize>, String> {
+    let mut at = 0;
+    let line = |from: usize| {
+        let length = bytes.get(from..)?.windows(2).position(|window| window == b"\r\n")?;
+        Some((&bytes[from..from + length], from + length + 2))
+    };
     loop {
-        let Some(length) = bytes[at..].windows(2).position(|window| window == b"\r\n") else { return Ok(None) };
-        let digits = String::from_utf8_lossy(&bytes[at..at + length]).into_owned();
-        let sound = !digits.is_empty() && digits.len() < 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let size = if sound { usize::from_str_radix(&digits, 16).unwrap() } else { usize::MAX };
+        let Some((digits, behind)) = line(at) else { return Ok(None) };
+        let sound = (1..16).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
+        let digits = String::from_utf8_lossy(digits).into_owned();
         if !sound {
             return Err(format!("chunk size {digits:?}"));
         }
-        at += length + 2;
+        let size = usize::from_str_radix(&digits, 16).unwrap();
+        at = behind;
+        if size == 0 {
+            break;
+        }
         if bytes.len() < at + size + 2 {
             return Ok(None);
         }
         if &bytes[at + size..at + size + 2] != b"\r\n" {
-            // Trailers would stand here, too: we never send any.
             return Err("no line end behind a chunk".into());
         }
-        body.extend_from_slice(&bytes[at..at + size]);
+        reading.body.extend_from_slice(&bytes[at..at + size]);
         at += size + 2;
-        if size == 0 {
-            return Ok(Some((body, at)));
+    }
+    loop {
+        let Some((field, behind)) = line(at) else { return Ok(None) };
+        at = behind;
+        if field.is_empty() {
+            return Ok(Some(at));
         }
+        reading.trailers.push(read_field(field)?);
     }
 }
 
@@ -232,7 +250,7 @@ pub fn broken_invariants(reading: &Reading) -> Vec<String> {
     must(reading.all("x-grafana-org-id").len() <= 1, "more than one X-Grafana-Org-Id");
     must(reading.all("host").len() == 1, "not one Host");
     for (name, value) in &reading.fields {
-        let folded: String = name.chars().map(|letter| if "_.".contains(letter) { '-' } else { letter }).collect();
+        let folded = fold(name);
         let is_protected = ["authorization", "host", "content-length", "transfer-encoding", "x-grafana-org-id"]
             .contains(&folded.as_str())
             || folded.starts_with("x-forwarded-");
@@ -246,7 +264,19 @@ pub fn broken_invariants(reading: &Reading) -> Vec<String> {
         };
         must(!is_hop, &format!("{name} is for one hop"));
     }
+    for (name, _) in &reading.trailers {
+        let folded = fold(name);
+        let is_framing = ["host", "content-length", "transfer-encoding", "connection", "te"].contains(&folded.as_str());
+        let is_identity = ["authorization", "x-grafana-org-id", "remote-user", "x-real-ip"].contains(&folded.as_str());
+        let is_prefixed = ["x-webauth-", "x-forwarded-"].iter().any(|prefix| folded.starts_with(prefix));
+        must(!is_framing && !is_identity && !is_prefixed, &format!("the trailer {name} passes"));
+    }
     broken
+}
+
+/// As CGI and its kin read a name.
+fn fold(name: &str) -> String {
+    name.chars().map(|letter| if "_.".contains(letter) { '-' } else { letter }).collect()
 }
 
 /// An answer as a client has it. Interim answers are answers, too.
