@@ -16,6 +16,7 @@ mod captures;
 mod clients;
 mod demo;
 mod desync;
+mod differential;
 mod explains;
 mod framing;
 mod lifecycle;

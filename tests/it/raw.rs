@@ -199,7 +199,11 @@ fn check_log(program: &mut Program, tally: &Tally) {
             continue;
         };
         assert_eq!((value["reason"].as_str(), value["status"].as_u64()), (Some(&**reason), Some((*status).into())));
-        let source = if matches!(&**reason, "method_refused" | "org_override_refused") { "proxy" } else { "client" };
+        let source = if matches!(&**reason, "method_refused" | "org_override_refused" | "credential_conflict") {
+            "proxy"
+        } else {
+            "client"
+        };
         assert_eq!(value["source"], source, "{name}");
         *told.entry(id).or_default() += 1;
     }

@@ -41,6 +41,8 @@ impl Reading {
 /// What came on a connection up to the end of a request, or to its own end.
 #[derive(Clone, Debug)]
 pub struct Recorded {
+    /// Which connection it came on.
+    pub connection: usize,
     pub bytes: Vec<u8>,
     /// Nothing where the connection ended before the request did.
     pub reading: Option<Result<Reading, String>>,
@@ -59,9 +61,9 @@ impl Recorder {
         let records = Arc::<Mutex<Vec<Recorded>>>::default();
         let kept = Arc::clone(&records);
         thread::spawn(move || {
-            for stream in listener.incoming() {
+            for (connection, stream) in listener.incoming().enumerate() {
                 let kept = Arc::clone(&kept);
-                thread::spawn(move || record(stream.unwrap(), &kept));
+                thread::spawn(move || record(stream.unwrap(), connection, &kept));
             }
         });
         Self { address, records }
@@ -87,7 +89,7 @@ impl Recorder {
     }
 }
 
-fn record(mut stream: TcpStream, records: &Mutex<Vec<Recorded>>) {
+fn record(mut stream: TcpStream, connection: usize, records: &Mutex<Vec<Recorded>>) {
     // An answer must not wait for the acknowledgement of the one before.
     stream.set_nodelay(true).unwrap();
     let mut pending = Vec::new();
@@ -103,7 +105,7 @@ fn record(mut stream: TcpStream, records: &Mutex<Vec<Recorded>>) {
             let is_sound = reading.is_ok();
             let index = {
                 let mut records = records.lock().unwrap();
-                records.push(Recorded { bytes, reading: Some(reading) });
+                records.push(Recorded { connection, bytes, reading: Some(reading) });
                 records.len() - 1
             };
             let body = if is_head { "" } else { "{}" };
@@ -118,7 +120,7 @@ fn record(mut stream: TcpStream, records: &Mutex<Vec<Recorded>>) {
             Ok(count) if count > 0 => pending.extend_from_slice(&piece[..count]),
             _ => {
                 if !pending.is_empty() {
-                    records.lock().unwrap().push(Recorded { bytes: pending, reading: None });
+                    records.lock().unwrap().push(Recorded { connection, bytes: pending, reading: None });
                 }
                 return;
             }
