@@ -307,7 +307,7 @@ impl Heard {
     }
 }
 
-/// One of the many addresses of this machine: all of 127.0.0.0/8 are.
+/// One of the many addresses of this machine: on Linux, all of 127.0.0.0/8 are.
 pub fn own_address(source: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 0)) + source)
 }
