@@ -6,6 +6,7 @@ mod odd;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -66,32 +67,70 @@ struct Tally {
     refusals: HashMap<String, (String, u16, String)>,
     /// Refusals that were said twice.
     repeated: usize,
+    /// Refusals that gave no reason.
+    unexplained: usize,
 }
 
 /// What follows on each connection that goes on: whoever lost the thread answers something else.
 const AFTER: &[u8] = b"GET /after HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n";
 
-fn run(cases: Vec<Case>) -> usize {
+/// How a request comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comes {
+    /// Whole and first.
+    Alone,
+    /// In two pieces, cut anywhere.
+    Cut,
+    /// In one piece with a sound one before it.
+    Behind,
+}
+
+const SOUND: &[u8] = b"GET /before HTTP/1.1\r\nHost: g\r\n\r\n";
+
+fn run(cases: Vec<Case>, comes: Comes) -> usize {
     let recorder = Recorder::start();
     let mut program = Program::before(&recorder.url(), &["--rate", "100000/s", "--burst", "100000"]);
     let mut tally = Tally::default();
     for (source, case) in (1..).zip(cases) {
         tally.cases += 1;
         // One failure must not hide the next.
-        if catch_unwind(AssertUnwindSafe(|| ask(&case, source, &program, &recorder, &mut tally))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| ask(&case, comes, source, &program, &recorder, &mut tally))).is_err() {
             tally.broken.push(format!("{}: {:?}", case.name, String::from_utf8_lossy(&case.bytes)));
         }
     }
-    assert!(tally.broken.is_empty(), "{} of {}:\n{}", tally.broken.len(), tally.cases, tally.broken.join("\n"));
+    let shown = tally.broken.join("\n");
+    assert!(tally.broken.is_empty(), "{comes:?}, {} of {}:\n{shown}", tally.broken.len(), tally.cases);
+    if tally.unexplained > 0 {
+        println!("raw HTTP/1, {comes:?}: {} of {} refused without a reason", tally.unexplained, tally.cases);
+    }
     check_log(&mut program, &tally);
     tally.cases
 }
 
-fn ask(case: &Case, source: u32, program: &Program, recorder: &Recorder, tally: &mut Tally) {
-    let before = recorder.count();
+fn ask(case: &Case, comes: Comes, source: u32, program: &Program, recorder: &Recorder, tally: &mut Tally) {
+    let before = recorder.count() + usize::from(comes == Comes::Behind);
     let mut client = Client::from(source, program.data);
-    client.send(&case.bytes);
+    if comes == Comes::Behind {
+        client.send(&[SOUND, &case.bytes].concat());
+        let index = client.hear(false).and_then(|heard| heard.recorded()).expect("a sound request is not served");
+        assert_eq!(recorder.reading(index).target, b"/before", "{}", case.name);
+    } else {
+        // Each at another place; the pause is only likely to part them, and nothing here depends on it.
+        let at = if comes == Comes::Cut { case.bytes.len() * (1 + source as usize % 9) / 10 } else { 0 };
+        let (front, back) = case.bytes.split_at(at);
+        if !front.is_empty() {
+            client.send(front);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        client.send(back);
+    }
     let heard = client.hear(case.bytes.starts_with(b"HEAD ")).unwrap_or_else(|| panic!("{}: closed", case.name));
+    // DEFECT: a damaged line of a head that comes in pieces gets an answer of the library below us: bare, and not told.
+    if comes == Comes::Cut && matches!(case.gets, Gets::Closed(..)) && (heard.status, heard.reason()) == (400, None) {
+        assert!(heard.recorded().is_none() && client.rest().is_empty(), "{}: sent all the same", case.name);
+        tally.unexplained += 1;
+        return;
+    }
     check(case, &heard, &mut client, recorder, tally);
     let expected = match &case.gets {
         Gets::Closed(..) => 0,
@@ -214,16 +253,20 @@ fn check_log(program: &mut Program, tally: &Tally) {
 
 #[test]
 fn damaged_heads_and_bodies_are_refused() {
-    let count = run(damaged::cases());
-    println!("raw HTTP/1, damaged: {count} cases, 0 invariants broken");
-    assert!(count >= 300, "{count}");
+    for comes in [Comes::Alone, Comes::Cut, Comes::Behind] {
+        let count = run(damaged::cases(), comes);
+        println!("raw HTTP/1, damaged, {comes:?}: {count} cases, 0 invariants broken");
+        assert!(count >= 300, "{count}");
+    }
 }
 
 #[test]
 fn odd_requests_are_served_without_what_must_not_pass() {
-    let count = run(odd::cases());
-    println!("raw HTTP/1, odd: {count} cases, 0 invariants broken");
-    assert!(count >= 100, "{count}");
+    for comes in [Comes::Alone, Comes::Cut, Comes::Behind] {
+        let count = run(odd::cases(), comes);
+        println!("raw HTTP/1, odd, {comes:?}: {count} cases, 0 invariants broken");
+        assert!(count >= 100, "{count}");
+    }
 }
 
 #[test]
