@@ -3,6 +3,7 @@
 
 mod damaged;
 mod odd;
+mod pinned;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
