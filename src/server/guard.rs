@@ -104,11 +104,10 @@ impl<S> Guard<S> {
         Poll::Pending
     }
 
-    /// What hyper writes before the service has seen the head is an answer of its own to a head it could not read. One of
-    /// the service to the request before it, where both came together, has an id.
+    /// What hyper writes while no request is served is an answer of its own to a head, or the beginning of one, that it
+    /// could not read. The service's to the request before it, where both came together, has an id.
     fn is_own_answer(&self, bytes: &[u8]) -> bool {
         !self.progress.is_answering()
-            && self.scanner.heads() > self.progress.served()
             && bytes.starts_with(b"HTTP/1.1 4")
             && memchr::memmem::find(bytes, b"\r\nx-request-id: ").is_none()
     }

@@ -1,0 +1,62 @@
+//! Where the organisation is pinned, no spelling of a target names another.
+
+use crate::recorder::{Client, Recorder};
+use crate::support::Program;
+
+/// A word as it is, with one of its letters percent-encoded, each in turn, and with all of them.
+fn spellings(word: &str) -> Vec<String> {
+    let mut spellings = vec![word.to_owned(), word.bytes().map(|byte| format!("%{byte:02x}")).collect()];
+    for (at, byte) in word.bytes().enumerate() {
+        let (before, after) = (&word[..at], &word[at + 1..]);
+        spellings.push(format!("{before}%{byte:02X}{after}"));
+        spellings.push(format!("{before}%{byte:02x}{after}"));
+    }
+    spellings
+}
+
+fn targets() -> Vec<String> {
+    let mut targets = Vec::new();
+    for name in ["targetOrgId", "orgId"].into_iter().flat_map(spellings) {
+        for value in ["3", "%33", "03", "2&orgId=3", "2&targetOrgId=3", "2;orgId=3", "4294967298"] {
+            let places = ["/api/org?", "/d/x?a=b&", "/?a=b;", "/api/org?&&", "/x?y?&"];
+            targets.extend(places.map(|before| format!("{before}{name}={value}")));
+        }
+    }
+    for word in spellings("namespaces") {
+        // `default` is the first organisation; what is none at all is not ours, either.
+        let others = ["default", "org-1", "ORG-3", "org-2x", "org-", "org-2%00", "*"].map(str::to_owned);
+        for org in spellings("org-3").into_iter().chain(others) {
+            for group in ["/apis/dashboard.grafana.app/v1", "/%61pis/g/v1", "/grafana/apis/g/v1"] {
+                targets.push(format!("{group}/{word}/{org}/dashboards"));
+            }
+        }
+    }
+    targets
+}
+
+#[test]
+fn a_pinned_organisation_has_no_other_way_in() {
+    let recorder = Recorder::start();
+    let program = Program::before(&recorder.url(), &["--org", "2", "--org-mode", "pin"]);
+    let targets = targets();
+    let mut passed = Vec::new();
+    for (source, target) in (1..).zip(&targets) {
+        let mut client = Client::from(source, program.data);
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: g\r\n\r\n").as_bytes());
+        let heard = client.hear(false).unwrap_or_else(|| panic!("{target}: closed"));
+        let expected = if target.contains("%00") { (400, "head_malformed") } else { (403, "org_override_refused") };
+        if (heard.status, heard.reason().unwrap_or_default()) != expected {
+            passed.push(target.as_str());
+        }
+    }
+    println!("raw HTTP/1, organisation pinned: {} targets refused", targets.len() - passed.len());
+    assert_eq!(passed, [] as [&str; 0]);
+    assert_eq!(recorder.records().len(), 0);
+    // The pinned one itself is served, and stands alone.
+    for (source, target) in (10_000..).zip(["/api/org?orgId=2", "/apis/g/v1/namespaces/org-2/x", "/x?torgId=3"]) {
+        let mut client = Client::from(source, program.data);
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: g\r\nX_Grafana_Org_Id: 3\r\n\r\n").as_bytes());
+        let index = client.hear(false).and_then(|heard| heard.recorded()).expect("not served");
+        assert_eq!(recorder.reading(index).all("x-grafana-org-id"), [b"2"], "{target}");
+    }
+}
