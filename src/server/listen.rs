@@ -81,17 +81,26 @@ pub async fn serve(socket: Socket, accepting: Accepting) {
             return;
         }
     };
+    // Said once, not at each attempt.
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = accepting.stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, address)) => accepting.admit(stream, address),
+            Ok((stream, address)) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!(event = "accepting_again", "connections are accepted again");
+                }
+                accepting.admit(stream, address);
+            }
             // The client went away before we came: nothing of ours.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(event = "accept_failed", detail = %error, "cannot accept connections");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(event = "accept_failed", detail = %error, "cannot accept connections");
+                }
                 tokio::time::sleep(REST).await;
             }
         }

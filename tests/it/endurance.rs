@@ -167,3 +167,31 @@ fn no_core_file_can_be_written() {
     // What the program tells of itself it can still read.
     assert!(program.metric("process_open_fds").unwrap() > 3.0);
 }
+
+#[test]
+fn without_descriptors_it_waits_and_goes_on() {
+    let origin = Origin::ok();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_grafana-token-proxy"), "run"]);
+    command.args(["--upstream", &origin.url(), "--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0"]);
+    command.args(["--admin", "127.0.0.1:0", "--workers", "2", "--log-format", "json"]);
+    let program = Program::start(command);
+    let used = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", program.id())).unwrap();
+        let fields: Vec<u64> =
+            stat.rsplit(')').next().unwrap().split_whitespace().filter_map(|n| n.parse().ok()).collect();
+        // Behind the state: the eleventh and twelfth number are ticks of a hundredth of a second.
+        fields[10] + fields[11]
+    };
+    let held: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(program.data).unwrap()).collect();
+    program.wait_for_line(|line| line["event"] == "accept_failed");
+    let before = used();
+    std::thread::sleep(Duration::from_secs(1));
+    // Whoever spins takes a hundred for each worker.
+    assert!(used() - before < 50, "it spins: {} ticks", used() - before);
+    let told = program.lines().iter().filter(|line| line.contains("accept_failed")).count();
+    assert!(told <= 2, "{told} lines say the same");
+    drop(held);
+    // Those that were accepted have to be closed, and then the others come.
+    assert_eq!(get(program.data, "/", &[]).status, 200);
+}
