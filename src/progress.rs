@@ -39,6 +39,7 @@ pub struct Progress {
     idle: AtomicBool,
     held: AtomicBool,
     tunnel: AtomicBool,
+    parked: AtomicBool,
     served: AtomicU64,
     fault: OnceLock<Fault>,
 }
@@ -56,6 +57,7 @@ impl Progress {
             idle: AtomicBool::new(true),
             held: AtomicBool::new(false),
             tunnel: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
             served: AtomicU64::new(0),
             fault: OnceLock::new(),
         }
@@ -194,6 +196,19 @@ impl Progress {
     /// Requests that reached the service so far.
     pub fn served(&self) -> u64 {
         self.served.load(Relaxed)
+    }
+
+    /// The connection is to wait for its next request without a parser, if nothing of one has come, all that was written
+    /// has been taken, and it was of use before.
+    pub fn park(&self) {
+        let is_free = self.is_idle() && !self.is_answering() && !self.is_waiting(Wait::Reader);
+        let is_sound = self.served() > 0 && !self.is_tunnel() && self.fault().is_none();
+        self.parked.store(is_free && is_sound && !self.has_expired(Wait::Reader), Relaxed);
+    }
+
+    /// Whether it waits so.
+    pub fn is_parked(&self) -> bool {
+        self.parked.load(Relaxed)
     }
 
     /// From here on bytes are no HTTP of ours: both sides agreed to another protocol.

@@ -25,6 +25,15 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
+    /// Waits until there is something to be read, or the end.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
+            Self::Tls(stream) => stream.get_ref().0.readable().await,
+        }
+    }
+
     /// Whether the other side has neither closed the connection nor sent anything. Asks the kernel only where an event
     /// came since the last read. Of TLS, what is not meant for us (tickets of the session) is taken off the line.
     pub fn is_silent(&mut self) -> bool {

@@ -34,6 +34,9 @@ pub(super) const MAX_TARGET: usize = 8 * 1024;
 /// How long the last word to a connection at fault may take.
 const LAST_WORD: Duration = Duration::from_millis(900);
 
+/// After so much idleness a connection gives its buffers back: most of its memory.
+const PARK_AFTER: Duration = Duration::from_secs(2);
+
 /// What an idle connection has for one more request when the process ends.
 const LAST_CHANCE: Duration = Duration::from_millis(500);
 
@@ -52,26 +55,58 @@ pub(super) struct Arrival {
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(arrival: Arrival, current: Arc<Current>, settings: Arc<Settings>, drain: CancellationToken) {
-    let Arrival { stream, address, .. } = arrival;
-    let progress = Arc::new(Progress::new(settings.idle_timeout));
+    let Arrival { mut stream, address, .. } = arrival;
     let header = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+    loop {
+        // In a box of its own, which is gone while the connection is parked.
+        let turn = Box::pin(take_turn(stream, address, header.clone(), &current, &settings, &drain));
+        let Some(idle) = turn.await else { return };
+        stream = idle;
+        if !parked(&stream, &settings, &drain).await {
+            return;
+        }
+    }
+}
+
+/// Waits for the next request without the buffers that one needs. `false`: none came in time.
+async fn parked(stream: &Stream, settings: &Settings, drain: &CancellationToken) -> bool {
+    let patience = settings.idle_timeout.saturating_sub(PARK_AFTER);
+    tokio::select! {
+        readable = stream.readable() => readable.is_ok(),
+        () = tokio::time::sleep(patience) => false,
+        () = drain.cancelled() => tokio::time::timeout(LAST_CHANCE, stream.readable()).await.is_ok(),
+    }
+}
+
+/// Serves requests up to the end of the connection, or until none has come for a while: then the connection comes back.
+async fn take_turn(
+    stream: Stream,
+    address: IpAddr,
+    header: HeaderValue,
+    current: &Current,
+    settings: &Settings,
+    drain: &CancellationToken,
+) -> Option<Stream> {
+    let progress = Arc::new(Progress::new(settings.idle_timeout.min(PARK_AFTER)));
     let encrypted = stream.is_encrypted();
     let peer = Peer { address, header, encrypted, progress: Arc::clone(&progress) };
     let left_over: LeftOver<Stream> = LeftOver::default();
     progress.allow(Wait::Head, settings.head_timeout);
     let bounds = Bounds { max_head: settings.max_head, max_headers: settings.max_headers, max_target: MAX_TARGET };
-    let guard = Guard::new(stream, bounds, Arc::clone(&progress), Arc::clone(&left_over), &settings);
-    run(guard, &peer, &current, &settings, &drain).await;
-    let rest = left_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-    if let Some(stream) = rest {
-        let timed_out = (progress.has_expired(Wait::Head) && !progress.is_idle()).then(|| head_timeout(&settings));
-        let fault = progress.fault().cloned().or(timed_out);
-        // The request whose body broke off has its answer already, from its own exchange.
-        let told = |fault: &Fault| fault.reason == Reason::BodyMalformed && progress.has_replied();
-        if let Some(fault) = fault.filter(|fault| !told(fault)) {
-            say_last_word_within_bounds(stream, &fault, address, &current.load().proxy).await;
-        }
+    let guard = Guard::new(stream, bounds, Arc::clone(&progress), Arc::clone(&left_over), settings);
+    run(guard, &peer, current, settings, drain).await;
+    let stream = left_over.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()?;
+    if progress.is_parked() {
+        return Some(stream);
     }
+    let timed_out = (progress.has_expired(Wait::Head) && !progress.is_idle()).then(|| head_timeout(settings));
+    let fault = progress.fault().cloned().or(timed_out);
+    // The request whose body broke off has its answer already, from its own exchange.
+    let told = |fault: &Fault| fault.reason == Reason::BodyMalformed && progress.has_replied();
+    if let Some(fault) = fault.filter(|fault| !told(fault)) {
+        say_last_word_within_bounds(stream, &fault, address, &current.load().proxy).await;
+    }
+    None
 }
 
 async fn run(guard: Guard<Stream>, peer: &Peer, current: &Current, settings: &Settings, drain: &CancellationToken) {
@@ -118,7 +153,12 @@ async fn run(guard: Guard<Stream>, peer: &Peer, current: &Current, settings: &Se
             match overdue(progress, timer.as_mut(), cx) {
                 Overdue::Nothing => return Poll::Pending,
                 Overdue::Exchange => {}
-                Overdue::Connection => return Poll::Ready(()),
+                Overdue::Connection => {
+                    if settings.idle_timeout > PARK_AFTER && farewell.is_none() {
+                        progress.park();
+                    }
+                    return Poll::Ready(());
+                }
             }
         }
     })

@@ -235,6 +235,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
 
 impl<S> Drop for Guard<S> {
     fn drop(&mut self) {
+        // Expired while idle: parked. hyper has no bytes of it, for all that were read belonged to heads that were served.
         if self.progress.fault().is_some() || self.progress.has_expired(Wait::Head) {
             *self.left_over.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
         }

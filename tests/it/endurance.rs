@@ -195,3 +195,42 @@ fn without_descriptors_it_waits_and_goes_on() {
     // Those that were accepted have to be closed, and then the others come.
     assert_eq!(get(program.data, "/", &[]).status, 200);
 }
+
+#[test]
+fn an_idle_connection_that_gave_its_buffers_back_serves_on() {
+    let origin = Origin::ok();
+    let mut program = Program::before(&origin.url(), &["--http-idle-timeout", "4s"]);
+    let (mut idle, mut split, mut silent) = (connect(program.data), connect(program.data), connect(program.data));
+    let mut pending = Vec::new();
+    for stream in [&mut idle, &mut split, &mut silent] {
+        stream.write_all(REQUEST).unwrap();
+        assert_eq!(read_answer(stream, &mut Vec::new(), false).unwrap().status, 200);
+    }
+    // Longer than a connection keeps its buffers for, shorter than it may be idle.
+    std::thread::sleep(Duration::from_millis(2500));
+    // A whole request and the beginning of another; the rest of it comes later.
+    idle.write_all(&[REQUEST, &REQUEST[..9]].concat()).unwrap();
+    assert_eq!(read_answer(&mut idle, &mut pending, false).unwrap().status, 200);
+    idle.write_all(&REQUEST[9..]).unwrap();
+    assert_eq!(read_answer(&mut idle, &mut pending, false).unwrap().status, 200);
+    for byte in REQUEST {
+        split.write_all(&[*byte]).unwrap();
+    }
+    assert_eq!(read_answer(&mut split, &mut Vec::new(), false).unwrap().status, 200);
+    // What is damaged is refused as ever.
+    split.write_all(b"GET /\n\n").unwrap();
+    let answer = read_answer(&mut split, &mut Vec::new(), false).unwrap();
+    assert_eq!((answer.status, answer.reason()), (400, Some("newline_in_head")));
+    // Who says nothing is closed all the same, without a word.
+    let mut rest = Vec::new();
+    silent.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"");
+    // The end of the process does not wait for one that waits.
+    let mut last = connect(program.data);
+    last.write_all(REQUEST).unwrap();
+    assert_eq!(read_answer(&mut last, &mut Vec::new(), false).unwrap().status, 200);
+    std::thread::sleep(Duration::from_millis(2300));
+    program.signal("TERM");
+    last.read_to_end(&mut rest).unwrap();
+    assert_eq!((rest.len(), program.wait()), (0, Some(0)));
+}

@@ -42,6 +42,10 @@ impl Program {
     }
 
     pub fn start(mut command: Command) -> Self {
+        // What is meant for the tests is none of its settings.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GTP_")) {
+            command.env_remove(name);
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let output = Arc::<Output>::default();
         collect(child.stdout.take().unwrap(), Arc::clone(&output));
