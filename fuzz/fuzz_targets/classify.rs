@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use libfuzzer_sys::fuzz_target;
 
 const STATUSES: [u16; 12] = [200, 207, 301, 302, 400, 401, 403, 404, 407, 410, 429, 500];
-const TYPES: [&str; 4] = ["application/json; charset=UTF-8", "application/json", "text/plain; charset=utf-8", "text/html"];
+const TYPES: [&str; 4] =
+    ["application/json; charset=UTF-8", "application/json", "text/plain; charset=utf-8", "text/html"];
 
 fuzz_target!(|data: &[u8]| {
     let Some((choice, body)) = data.split_first() else { return };

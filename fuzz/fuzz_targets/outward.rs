@@ -69,8 +69,14 @@ fuzz_target!(|data: &[u8]| {
     assert!(all("transfer-encoding") == usize::from(choice & 8 != 0) && all("connection") <= 1 && all("te") <= 1);
     for field in parsed.headers.iter() {
         let name = field.name.to_ascii_lowercase().replace(['_', '.'], "-");
-        assert!(!name.starts_with("x-webauth-") && name != "remote-user" && !name.starts_with("x-token-proxy-"), "{name}");
+        assert!(
+            !name.starts_with("x-webauth-") && name != "remote-user" && !name.starts_with("x-token-proxy-"),
+            "{name}"
+        );
         assert!(field.name.eq_ignore_ascii_case("x-grafana-org-id") || name != "x-grafana-org-id", "{}", field.name);
-        assert!(!matches!(&*name, "keep-alive" | "proxy-connection" | "http2-settings" | "proxy-authorization"), "{name}");
+        assert!(
+            !matches!(&*name, "keep-alive" | "proxy-connection" | "http2-settings" | "proxy-authorization"),
+            "{name}"
+        );
     }
 });

@@ -93,7 +93,8 @@ fn parse_binary(bytes: &[u8]) -> Parsed {
     };
     let needed = match bytes.get(13) {
         None => return Parsed::More,
-        Some(0x00) => 0,
+        // Nobody can know where the extensions of these begin: nothing of them is looked at.
+        Some(0x00 | 0x01) => 0,
         Some(0x11) => 12,
         Some(0x21) => 36,
         Some(0x31) => 216,
@@ -110,7 +111,7 @@ fn parse_binary(bytes: &[u8]) -> Parsed {
         return Parsed::Malformed("is longer than 4 KiB");
     }
     let Some(rest) = bytes.get(FIXED..length) else { return Parsed::More };
-    if local {
+    if local || needed == 0 {
         return Parsed::Header { length, client: None };
     }
     let (addresses, extensions) = rest.split_at_checked(needed).unwrap_or_default();
@@ -180,6 +181,7 @@ mod tests {
             (binary(0x20, 0x11, &[0; 3]), None),
             (binary(0x21, 0x31, &[0; 216]), None),
             (binary(0x21, 0, &[]), None),
+            (binary(0x21, 1, &[1, 2, 3]), None),
         ] {
             let client = client.map(|client| client.parse().unwrap());
             assert_eq!(parse(&bytes), Parsed::Header { length: bytes.len(), client }, "{bytes:?}");
