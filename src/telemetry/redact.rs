@@ -291,7 +291,12 @@ mod tests {
 
     #[test]
     fn half_an_escape_before_a_token_hides_none_of_it() {
-        for text in [format!("%2{JWT}"), format!("a%2{JWT}"), format!("%{LEGACY}"), format!("%2{}", &JWT[..20])] {
+        for text in [
+            format!("%2{JWT}"),
+            format!("a%2{JWT}"),
+            format!("%{LEGACY}"),
+            format!("%2{}", JWT.chars().take(20).collect::<String>()),
+        ] {
             let secret = text.trim_start_matches(['a', '%', '2']);
             assert!(!leaks(&redact(&text), secret), "{}", redact(&text));
         }
