@@ -24,3 +24,7 @@ benches:
 
 deploy:
     deploy/check
+
+# Which lines of src the tests run; all of them once more, so it is no part of check.
+coverage:
+    tests/coverage
