@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::Config;
-use super::effective::Origins;
 use super::mistake::{Flaw, Mistake};
+use super::origin::Origins;
 use crate::server::tls::{ClientAuth, Pem, Tls, Wrong};
 use crate::upstream;
 

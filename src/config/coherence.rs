@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::effective::Origins;
+use super::Config;
 use super::mistake::{Flaw, Mistake};
-use super::{Config, origin::Origin};
+use super::origin::{Origin, Origins};
 use crate::domain::org::OrgMode;
 use crate::server::Endpoint;
 

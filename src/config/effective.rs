@@ -1,6 +1,5 @@
 //! From flags, environment and file to one configuration, with every mistake of all three.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -11,21 +10,10 @@ use super::file::{self, SourceFile};
 use super::given::Given;
 use super::keys::{self, Field};
 use super::mistake::{Flaw, Mistake, Severity};
-use super::origin::Origin;
+use super::origin::{Origin, Origins};
 use super::{Config, arguments, certificates, coherence};
 use crate::domain::token::HashKey;
 use crate::telemetry::otlp;
-
-/// Who set each key.
-#[derive(Clone, Debug, Default)]
-pub struct Origins(BTreeMap<&'static str, Origin>);
-
-impl Origins {
-    /// Who set this key.
-    pub fn of(&self, path: &str) -> Origin {
-        self.0.get(path).cloned().unwrap_or(Origin::Default)
-    }
-}
 
 /// What came of all sources.
 #[derive(Clone, Debug)]
@@ -92,7 +80,7 @@ fn merge(file: Option<&SourceFile>, environment: &Environment, flags: (Vec<Given
         for given in values {
             let wrong = given.apply(&mut config);
             if wrong.is_empty() || wrong.len() < given.pieces.len() {
-                origins.0.insert(given.key.path, given.origin);
+                origins.set(given.key.path, given.origin);
             }
             found.extend(wrong);
         }

@@ -1,5 +1,6 @@
 //! Where a value came from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,5 +52,21 @@ impl fmt::Display for Origin {
             Self::Environment(name) => write!(f, "env {name}"),
             Self::Flag(name) => write!(f, "flag {name}"),
         }
+    }
+}
+
+/// Who set each key.
+#[derive(Clone, Debug, Default)]
+pub struct Origins(BTreeMap<&'static str, Origin>);
+
+impl Origins {
+    /// This one set this key, last.
+    pub fn set(&mut self, path: &'static str, origin: Origin) {
+        self.0.insert(path, origin);
+    }
+
+    /// Who set this key.
+    pub fn of(&self, path: &str) -> Origin {
+        self.0.get(path).cloned().unwrap_or(Origin::Default)
     }
 }

@@ -1,31 +1,18 @@
 //! The log, and what else refusals are told to. Threads of their own stand between: one folds refusals and makes their
 //! lines, one writes, so that a pipe that nobody reads holds up neither a request nor the console.
 
-use std::cell::RefCell;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use super::format::{Tell, write_line};
-use super::mailbox::{Mailbox, Turn};
+use super::format::Tell;
+use super::lines::Lines;
+use super::mailbox::Mailbox;
 use super::record::{Refusal, ServedLine};
 use super::ring::Ring;
 use super::teller::{self, Missed, Teller};
 use super::{Level, LogFormat, LogSettings, RequestLines};
-
-/// Bytes of lines that wait to be written, at most.
-const MAX_WAITING: usize = 4 << 20;
-
-/// What one write takes where it holds more than a line: so much a pipe takes whole (`PIPE_BUF`), and lines of several
-/// processes on one pipe do not mix.
-const PIECE: usize = 4096;
-
-/// Room that is kept for the next lines; what a burst took is given back.
-const ROOM: usize = 64 * 1024;
-
-/// A destination that would block (a pipe that somebody set so) is asked again after this.
-const RETRY: Duration = Duration::from_millis(5);
 
 /// What the end of the program waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -39,20 +26,11 @@ pub struct Log {
     ring: Option<Ring>,
 }
 
-/// Where lines are handed over.
-#[derive(Clone, Debug)]
-pub(super) struct Lines {
-    waiting: Arc<Mailbox<String>>,
-    dropped: Arc<AtomicU64>,
-    pub(super) settings: LogSettings,
-    colour: bool,
-}
-
 /// Tells what still waits when it is dropped; then the threads end.
 #[derive(Debug)]
 pub struct LogGuard {
     refusals: Arc<Mailbox<Vec<Arc<Refusal>>>>,
-    lines: Arc<Mailbox<String>>,
+    lines: Lines,
 }
 
 impl Drop for LogGuard {
@@ -80,10 +58,7 @@ impl Log {
             chosen => chosen,
         };
         let settings = LogSettings { format, ..settings };
-        let lines = Lines { waiting: Arc::default(), dropped: Arc::default(), settings, colour };
-        let pen = Pen { out, dropped: Arc::clone(&lines.dropped) };
-        let waiting = Arc::clone(&lines.waiting);
-        std::thread::Builder::new().name("log".into()).spawn(move || pen.run(&waiting))?;
+        let lines = Lines::start(settings, out, colour)?;
         let refusals = Arc::<Mailbox<_>>::default();
         let missed = Arc::<Missed>::default();
         let teller = Teller {
@@ -93,13 +68,13 @@ impl Log {
             ring: ring.clone(),
         };
         std::thread::Builder::new().name("refusals".into()).spawn(move || teller.run())?;
-        let guard = LogGuard { refusals: Arc::clone(&refusals), lines: Arc::clone(&lines.waiting) };
+        let guard = LogGuard { refusals: Arc::clone(&refusals), lines: lines.clone() };
         Ok((Self { lines, refusals, missed, ring }, guard))
     }
 
     /// Lines that could not be written, or not in time.
     pub fn dropped(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.lines.dropped)
+        self.lines.dropped()
     }
 
     pub(super) const fn ring(&self) -> Option<&Ring> {
@@ -129,7 +104,7 @@ impl Log {
         if over {
             self.missed.count(refusal.reason);
             if self.lines.wants_refusal(&refusal) {
-                self.lines.dropped.fetch_add(1, Relaxed);
+                self.lines.drop_one();
             }
         }
     }
@@ -145,90 +120,6 @@ impl Log {
             self.lines.write(told);
         }
     }
-}
-
-impl Lines {
-    fn wants(&self, level: Level) -> bool {
-        level >= self.settings.level
-    }
-
-    pub(super) fn wants_refusal(&self, refusal: &Refusal) -> bool {
-        self.settings.requests != RequestLines::None && self.wants(refusal.reason.level().into())
-    }
-
-    /// Makes a line, and hands it over. Never waits.
-    pub(super) fn write(&self, told: &impl Tell) {
-        thread_local! {
-            /// Where a line is made: outside of the lock, and without asking for memory each time.
-            static LINE: RefCell<String> = const { RefCell::new(String::new()) };
-        }
-        LINE.with_borrow_mut(|line| {
-            line.clear();
-            write_line(line, self.settings.format, self.colour, told);
-            self.hand_over(line);
-        });
-    }
-
-    fn hand_over(&self, line: &str) {
-        let fits = self.waiting.put(|waiting| {
-            let fits = waiting.len() + line.len() <= MAX_WAITING;
-            if fits {
-                waiting.push_str(line);
-            }
-            fits
-        });
-        if !fits {
-            self.dropped.fetch_add(1, Relaxed);
-        }
-    }
-}
-
-/// What writes.
-struct Pen {
-    out: Box<dyn Write + Send>,
-    dropped: Arc<AtomicU64>,
-}
-
-impl Pen {
-    fn run(mut self, waiting: &Mailbox<String>) {
-        let mut lines = String::new();
-        while waiting.take(&mut lines, None) != Turn::Ended {
-            let mut rest = lines.as_str();
-            while let Some((piece, behind)) =
-                rest.split_at_checked(piece_length(rest)).filter(|(piece, _)| !piece.is_empty())
-            {
-                // A reader that is gone is no reason to stop serving.
-                if self.write(piece.as_bytes()).is_err() {
-                    self.dropped.fetch_add(memchr::memchr_iter(b'\n', piece.as_bytes()).count() as u64, Relaxed);
-                }
-                rest = behind;
-            }
-            lines.clear();
-            lines.shrink_to(ROOM);
-        }
-        waiting.finish();
-    }
-
-    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.out.write(bytes) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(RETRY),
-                Err(error) => return Err(error),
-            }
-        }
-        self.out.flush()
-    }
-}
-
-/// As many whole lines as one write takes, at least one.
-fn piece_length(lines: &str) -> usize {
-    let bytes = lines.as_bytes();
-    let Some(first) = bytes.get(..PIECE) else { return bytes.len() };
-    let end = memchr::memrchr(b'\n', first).or_else(|| memchr::memchr(b'\n', bytes));
-    end.map_or(bytes.len(), |end| end + 1)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod events;
 mod fold;
 mod format;
+mod lines;
 mod log;
 mod mailbox;
 pub mod memory;

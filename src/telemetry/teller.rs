@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime};
 
 use super::fold::{Folding, Place};
-use super::log::Lines;
+use super::lines::Lines;
 use super::mailbox::{Mailbox, Turn};
 use super::record::{Refusal, RefusalLine};
 use super::ring::Ring;
