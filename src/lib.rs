@@ -3,11 +3,12 @@
 //!
 //! The modules stand in dependency order: a module uses only those above it (`tests/architecture.rs` holds this).
 //!
-//! The walk of a request: [`server`] accepts a connection and judges the bytes of the head ([`domain::framing`]) → the
-//! gate of [`proxy`] asks [`domain::decide`] (client → credential → organisation → limit) → refused:
-//! [`proxy::respond`] · granted: [`proxy::headers`] cleans and stamps, and the request is forwarded → [`upstream`] →
-//! [`domain::classify`] reads the answer (with a bounded peek where it must see the body) → [`proxy::headers`] cleans the
-//! answer → [`telemetry`] writes the line and the counters, and keeps the refusal for [`admin`] to show.
+//! The walk of a request: [`server`] accepts a connection (PROXY header, TLS) and judges the bytes of the head
+//! ([`domain::framing`]) → the gate of [`proxy`] asks [`domain::decide`] (client → credential → organisation → limit) →
+//! refused: [`proxy::respond`] · granted: [`proxy::headers`] cleans and stamps, and the request is forwarded →
+//! [`upstream`] → [`domain::classify`] reads the answer (with a bounded peek where it must see the body) →
+//! [`proxy::headers`] cleans the answer → [`telemetry`] writes the line and the counters, and keeps the refusal for
+//! [`admin`] to show.
 
 pub mod domain;
 pub mod progress;
