@@ -203,9 +203,12 @@ fn check_said(said: &HashMap<&str, &str>, seen: &Reading, tokens: &mut BTreeMap<
     if organisations != expected && !expected.iter().any(in_target) && !is_beside {
         return Err(format!("organisation {organisations:?}, said {expected:?}"));
     }
-    // An empty value is none, and so is a scheme alone.
+    // An empty value is none, and so is a scheme alone, or a blank of another alphabet.
     let credentials = seen.all("authorization");
-    let is_none = |value: &&[u8]| [&b""[..], b"bearer", b"basic"].contains(&&*value.to_ascii_lowercase());
+    let is_none = |value: &&[u8]| {
+        let said = !value.iter().any(u8::is_ascii_graphic);
+        said || [&b"bearer"[..], b"basic"].contains(&&*value.to_ascii_lowercase())
+    };
     if credentials.iter().all(is_none) != (said["auth_sent"] == "none") {
         return Err(format!("{} credentials, said {}", credentials.len(), said["auth_sent"]));
     }
@@ -213,7 +216,8 @@ fn check_said(said: &HashMap<&str, &str>, seen: &Reading, tokens: &mut BTreeMap<
         // One fingerprint has one token, however it was spelled: not every spelling is repaired.
         let credential = text(credential);
         let is_scheme = |word: &str| ["bearer", "basic"].contains(&word.to_ascii_lowercase().as_str());
-        let words = credential.split([' ', '\t', ':', ',', '=', '"', '\'']).filter(|word| !is_scheme(word));
+        let is_gap = |mark: char| mark.is_whitespace() || [':', ',', '=', '"', '\'', '`'].contains(&mark);
+        let words = credential.split(is_gap).filter(|word| !is_scheme(word));
         let token = words.collect::<String>();
         let known = tokens.entry((*print).to_owned()).or_insert_with(|| token.clone());
         if *known != token {
