@@ -85,7 +85,8 @@ impl Origin {
 }
 
 fn serve(mut stream: TcpStream, connection: usize, record: &Mutex<Vec<Seen>>, behaviour: &Behaviour) {
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    // Longer than any deadline of the program that a test lets pass.
+    stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     // An answer written in pieces must not wait for the acknowledgement of the first.
     stream.set_nodelay(true).unwrap();
     let mut pending = Vec::new();
