@@ -16,10 +16,11 @@ use std::num::NonZeroU32;
 use std::process::Command;
 use std::time::Duration;
 
-use grafana_token_proxy::domain::decide::{Asked, Policy, decide};
+use grafana_token_proxy::domain::caller::Callers;
+use grafana_token_proxy::domain::decide::{Asked, Policy, decide, failures_key};
 use grafana_token_proxy::domain::head::Head;
 use grafana_token_proxy::domain::limit::{Rate, Settings};
-use grafana_token_proxy::domain::path_rule::PathRules;
+use grafana_token_proxy::domain::path_rule::{Costs, PathRules};
 use grafana_token_proxy::domain::token::HashKey;
 use grafana_token_proxy::domain::{client, credential, org};
 use grafana_token_proxy::limits::Limits;
@@ -63,13 +64,14 @@ fn run(name: &str, count: u64) {
     }
     let rate = Rate { period: Duration::from_nanos(1), burst: NonZeroU32::MAX };
     let exempt = ["/api/health".to_owned(), "/metrics".to_owned(), "/public/".to_owned()];
-    let limits =
-        Limits::new(&Settings { per_token: rate, per_client: rate, exempt: exempt.to_vec(), max_tracked: 100_000 });
+    let limits = Limits::new(&Settings { exempt: exempt.to_vec(), ..Settings::new(rate, rate, 100_000) });
     let policy = Policy {
         authorization: credential::Settings::default(),
         org: org::Settings { default: Some(1), mode: org::OrgMode::Fill },
         clients: client::Settings::default(),
+        callers: Callers::default(),
         exempt: PathRules::new(&exempt),
+        costs: Costs::default(),
         hash_key: HashKey::from_bytes([7; 16]),
     };
     let uri: Uri = target.parse().unwrap();
@@ -77,8 +79,11 @@ fn run(name: &str, count: u64) {
         let head = Head::collect(black_box(&headers));
         let asked =
             Asked { method: &Method::GET, uri: &uri, headers: &headers, head: &head, peer: [127, 0, 0, 1].into() };
-        let found = decide(asked, &policy, |limit, key| Some(limits.check(limit, key)));
+        let found = decide(asked, &policy);
         assert!(black_box(&found).refusal.is_none());
+        let address = || failures_key(found.client, &policy.hash_key);
+        let checked = found.ask.map(|ask| limits.check(&ask, address)).unwrap_or_default();
+        assert!(black_box(&checked).decision.is_none_or(|decision| decision.is_admitted()));
     }
 }
 

@@ -12,8 +12,9 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Telemetry;
 use crate::body::UploadBounds;
 use crate::config::Config;
+use crate::domain::caller::Callers;
 use crate::domain::decide::Policy;
-use crate::domain::path_rule::PathRules;
+use crate::domain::path_rule::{Costs, PathRules};
 use crate::domain::token::HashKey;
 use crate::limits::Limits;
 use crate::proxy::{Lane, Proxy, Shared};
@@ -256,7 +257,9 @@ fn policy(config: &Config, hash_key: HashKey) -> Policy {
         authorization: config.authorization.clone(),
         org: config.org.clone(),
         clients: config.clients.clone(),
+        callers: Callers::new(&config.callers, &hash_key),
         exempt: PathRules::new(&config.limits.exempt),
+        costs: Costs::new(&config.limits.cost),
         hash_key,
     }
 }

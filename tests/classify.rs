@@ -130,7 +130,7 @@ fn facts(request: &Value) -> RequestFacts {
     let auth = auth(&lines);
     let lines: Vec<&[u8]> = head.organisation.iter().map(|value| value.as_bytes()).collect();
     let settings = org::Settings { default: None, mode: OrgMode::Off };
-    let found = org::decide(&lines, uri.path(), uri.query(), &settings).expect("nothing is refused");
+    let found = org::decide(&lines, uri.path(), uri.query(), None, &settings).expect("nothing is refused");
     let named = head.organisation.first().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let named = named.or_else(|| uri.query().and_then(org::target_org));
     let org = OrgFacts { received: named.map(Into::into), sent: found.sent, by: found.by };

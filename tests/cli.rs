@@ -143,7 +143,7 @@ fn the_schema_is_golden() {
 #[test]
 fn flags_of_later_versions_are_known_as_such() {
     for arguments in
-        [&["--org-learn", "on"][..], &["run", "--limits-mode", "shadow"], &["check", "--limits-mode", "shadow"]]
+        [&["--org-learn", "on"][..], &["run", "--org-learn", "on"], &["check", "--limits-shared", "redis://x"]]
     {
         let text = shown(arguments, &[]);
         assert!(text.starts_with("exit code 2") && text.contains("not in this version yet"), "{text}");
@@ -316,7 +316,7 @@ fn completions_and_the_manual_page_are_made_from_the_same_line() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = shown(&["completions", shell], &[]);
         assert!(text.starts_with("exit code 0") && text.contains("limits-per-client-rate"), "{shell}");
-        assert!(!text.contains("limits-in-flight-per-token"), "{shell} offers what this version does not have");
+        assert!(!text.contains("org-learn"), "{shell} offers what this version does not have");
     }
     assert!(shown(&["completions", "csh"], &[]).starts_with("exit code 2"));
     let page = shown(&["man"], &[]);

@@ -32,6 +32,7 @@ fn console() -> SocketAddr {
     }
     let in_force = InForce {
         limits: Arc::new(Limits::new(&config.limits)),
+        callers: Vec::new(),
         config: Vec::new(),
         upstream: String::new(),
         hash: String::new(),

@@ -35,14 +35,16 @@ fuzz_target!(|data: &[u8]| {
         authorization: Authorization { repair, ..Authorization::default() },
         org: Organisation { default: Some(3), mode },
         clients: Default::default(),
+        callers: Default::default(),
         exempt: PathRules::new::<&str>(&[]),
+        costs: Default::default(),
         hash_key: HashKey::from_bytes([7; 16]),
     };
     let (parts, ()) = request.into_parts();
     let head = Head::collect(&parts.headers);
     let asked =
         Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: CLIENT.into() };
-    let found = decide(asked, &policy, |_, _| None);
+    let found = decide(asked, &policy);
     if found.refusal.is_some() {
         return;
     }

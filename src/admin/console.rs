@@ -202,7 +202,7 @@ impl Console {
     fn token_rows(&self, most: usize) -> Vec<TokenRow> {
         let states = self.recorder.memory().tokens().snapshot(Moment::now(), most);
         let in_force = self.current.load();
-        states.iter().map(|state| TokenRow::of(state, &in_force.limits)).collect()
+        states.iter().map(|state| TokenRow::of(state, &in_force)).collect()
     }
 
     fn tokens(&self, limit: Option<usize>) -> Answer {

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use super::state::InForce;
 use crate::domain::limit::Policy;
-use crate::limits::Limits;
 use crate::telemetry::memory::TokenState;
 use crate::telemetry::timestamp;
 
@@ -65,8 +65,9 @@ pub struct LimitRow {
 }
 
 impl TokenRow {
-    pub(super) fn of(state: &TokenState, limits: &Limits) -> Self {
-        let (remaining, burst) = limits.left(Policy::Token, state.key);
+    pub(super) fn of(state: &TokenState, in_force: &InForce) -> Self {
+        let place = state.name.as_ref().and_then(|name| in_force.callers.iter().position(|other| other == name));
+        let (remaining, burst) = in_force.limits.left(state.key, place);
         let past = &state.past;
         let at = |time: SystemTime| timestamp(time);
         let is_refused = match (&past.accepted, &past.refused) {

@@ -16,6 +16,8 @@ use crate::telemetry::timestamp;
 pub struct InForce {
     /// The limits.
     pub limits: Arc<Limits>,
+    /// The names of known callers, in their order.
+    pub callers: Vec<Arc<str>>,
     /// The configuration.
     pub config: Vec<ConfigRow>,
     /// Where Grafana is.

@@ -98,6 +98,7 @@ impl<'l> Reloader<'l> {
         );
         self.current.store(Arc::new(InForce {
             limits: Arc::clone(self.app.limits()),
+            callers: self.effective.config.names(),
             config: print::rows(&self.effective),
             upstream: self.effective.config.upstream.url.to_string(),
             hash,

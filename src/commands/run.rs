@@ -49,6 +49,7 @@ pub(super) fn in_force(app: &App, effective: &Effective) -> InForce {
     app.recorder().metrics().configured(&hash);
     InForce {
         limits: Arc::clone(app.limits()),
+        callers: effective.config.names(),
         config: print::rows(effective),
         upstream: effective.config.upstream.url.to_string(),
         hash,

@@ -14,6 +14,7 @@ pub fn check(config: &Config, origins: &Origins) -> Vec<Mistake> {
     listeners(config, origins, &mut mistakes);
     loops(config, origins, &mut mistakes);
     organisation(config, origins, &mut mistakes);
+    costs(config, origins, &mut mistakes);
     callers(config, origins, &mut mistakes);
     mistakes
 }
@@ -126,6 +127,25 @@ fn organisation(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>)
             mistakes.push(Mistake::warning(origins.of("org.default"), "org.default", flaw));
         }
         _ => {}
+    }
+    if let Some(token) = config.tokens.iter().find(|token| token.org.is_some() && config.org.mode == OrgMode::Off) {
+        let flaw = Flaw::new("is never sent: org.mode is off", "set org.mode to fill or pin, or take it out");
+        let key = format!("tokens[{}].org", token.name);
+        mistakes.push(Mistake::warning(token.origin.clone(), key, flaw));
+    }
+}
+
+/// A request that costs more than a full bucket holds is charged all of it: it passes once in a while, and alone.
+fn costs(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
+    let limits = &config.limits;
+    let bursts = limits.overrides.iter().flatten().map(|rate| rate.burst).chain([limits.per_token.rate.burst]);
+    let Some(least) = bursts.min() else { return };
+    for (path, cost) in limits.cost.iter().filter(|(_, cost)| *cost > least) {
+        let flaw = Flaw::new(
+            format!("makes {path} cost {cost}, more than a full budget of {least}: each such request spends all of it"),
+            "raise the burst, or lower the cost",
+        );
+        mistakes.push(Mistake::warning(origins.of("limits.cost"), "limits.cost", flaw));
     }
 }
 

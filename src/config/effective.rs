@@ -11,7 +11,7 @@ use super::given::Given;
 use super::keys::{self, Field};
 use super::mistake::{Flaw, Mistake, Severity};
 use super::origin::{Origin, Origins};
-use super::{Config, arguments, certificates, coherence};
+use super::{Config, arguments, certificates, coherence, tokens};
 use crate::domain::token::HashKey;
 use crate::telemetry::otlp;
 
@@ -67,8 +67,9 @@ pub fn load_text(file: &SourceFile) -> Effective {
 }
 
 fn merge(file: Option<&SourceFile>, environment: &Environment, flags: (Vec<Given>, Vec<Mistake>)) -> Effective {
-    let from_file = file.map(file::values).unwrap_or_default();
-    let mut config = Config::unset();
+    let (given, tokens, wrong) = file.map(file::values).unwrap_or_default();
+    let from_file = (given, wrong);
+    let mut config = Config { tokens, ..Config::unset() };
     let mut mistakes = Vec::new();
     for given in defaults() {
         mistakes.extend(given.apply(&mut config));
@@ -90,6 +91,7 @@ fn merge(file: Option<&SourceFile>, environment: &Environment, flags: (Vec<Given
         });
         mistakes.extend(found);
     }
+    mistakes.extend(tokens::load(&mut config));
     mistakes.extend(coherence::check(&config, &origins));
     mistakes.extend(certificates::load(&mut config, &origins));
     let (spans, problems) = otlp::Settings::read(|name| environment.get(name));

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::given::{Given, Piece};
 use super::keys::{self, Key};
-use super::later::{self, Asks};
+use super::later;
 use super::mistake::{Flaw, Mistake};
 use super::origin::Origin;
 use super::suggestion::{children, is_group, join, unknown};
+use super::tokens::{self, TOKENS, TokenSettings};
+use super::values::kind::Kind;
 use super::yaml::{self, Content, Entry, Node};
 
 /// A file larger than this is not a configuration.
@@ -53,9 +55,9 @@ impl SourceFile {
 }
 
 /// The values of a file, and every mistake in its structure.
-pub fn values(file: &SourceFile) -> (Vec<Given>, Vec<Mistake>) {
+pub fn values(file: &SourceFile) -> (Vec<Given>, Vec<TokenSettings>, Vec<Mistake>) {
     let (root, mistakes) = yaml::parse(&file.name, &file.text);
-    let mut walk = Walk { file: Arc::clone(&file.name), given: Vec::new(), mistakes };
+    let mut walk = Walk { file: Arc::clone(&file.name), given: Vec::new(), tokens: Vec::new(), mistakes };
     match root.map(|root| (root.at, root.content)) {
         None | Some((_, Content::Null)) => {}
         Some((_, Content::Map(entries))) => walk.map("", &entries),
@@ -64,12 +66,13 @@ pub fn values(file: &SourceFile) -> (Vec<Given>, Vec<Mistake>) {
             walk.mistake(at, "", None, flaw);
         }
     }
-    (walk.given, walk.mistakes)
+    (walk.given, walk.tokens, walk.mistakes)
 }
 
 struct Walk {
     file: Arc<str>,
     given: Vec<Given>,
+    tokens: Vec<TokenSettings>,
     mistakes: Vec<Mistake>,
 }
 
@@ -81,6 +84,8 @@ impl Walk {
             if entry.key.contains('.') {
                 let flaw = unknown(prefix, &entry.key);
                 self.mistake(entry.at, prefix, Some(entry.key.clone()), flaw);
+            } else if path == TOKENS {
+                self.tokens = tokens::read(&entry.value, &self.file, &mut self.mistakes);
             } else if let Some(key) = keys::find(&path) {
                 self.value(key, entry);
             } else if let Some(later) = later::find(&path) {
@@ -100,6 +105,12 @@ impl Walk {
             // All lines below it are commented out.
             Content::Null => {}
             Content::Map(entries) => self.map(path, entries),
+            // A limit is switched off by its mode.
+            Content::Text(text) if matches!(text.as_str(), "off" | "false") && mode_of(path).is_some() => {
+                let (origin, at) = (self.origin(entry.value.at), entry.value.at);
+                let pieces = vec![self.piece("off", at)];
+                self.given.extend(mode_of(path).map(|key| Given { key, origin, pieces }));
+            }
             Content::List(_) | Content::Text(_) => {
                 let names: Vec<_> = children(path).collect();
                 let first = names.first().copied().unwrap_or_default();
@@ -132,9 +143,11 @@ impl Walk {
                 }
             }
             Content::List(items) if key.is_list() => self.items(key, items),
+            Content::Map(entries) if key.kind.is_pair() => self.pairs(key, entries),
             Content::List(_) | Content::Map(_) => {
                 let what = if matches!(entry.value.content, Content::List(_)) { "a list" } else { "keys" };
                 let cure = match (key.is_list(), key.default) {
+                    (true, _) if key.kind.is_pair() => format!("write {}: {{ {} }}", entry.key, example_of(key)),
                     (true, _) => format!("write a list: {}: [{}]", entry.key, example_of(key)),
                     (false, default) => format!("write one value, as {}: {default}", entry.key),
                 };
@@ -161,6 +174,20 @@ impl Walk {
         pieces
     }
 
+    /// Keys and values that are an operator's own: `cost: { /render/: 10 }`.
+    fn pairs(&mut self, key: &'static Key, entries: &[Entry]) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        for entry in entries {
+            if let Content::Text(text) = &entry.value.content {
+                pieces.push(self.piece(&format!("{}={text}", entry.key), entry.at));
+            } else {
+                let flaw = Flaw::new("has no single value", format!("write {}", example_of(key)));
+                self.mistake(entry.at, key.path, Some(entry.key.clone()), flaw);
+            }
+        }
+        pieces
+    }
+
     fn piece(&self, text: &str, at: (usize, usize)) -> Piece {
         Piece { text: text.to_owned(), origin: self.origin(at) }
     }
@@ -177,20 +204,13 @@ impl Walk {
 
 /// What to say of a key that comes in a later version.
 pub fn judge_later(key: &later::LaterKey, text: &str, origin: Origin) -> Option<Mistake> {
-    match key.asks(text) {
-        Asks::Nothing => None,
-        Asks::Default => {
-            let flaw = Flaw::new(
-                "is known, and not in this version yet: nothing of it happens",
-                "leave it for a later version, or take it out",
-            );
-            Some(Mistake::warning(origin, key.path, flaw))
-        }
-        Asks::Feature => {
-            let flaw = Flaw::new("is known, and not in this version yet", "take it out, or use a later version");
-            Some(Mistake::error(origin, key.path, None, flaw))
-        }
-    }
+    let flaw = Flaw::new("is known, and not in this version yet", "take it out, or use a later version");
+    key.is_asked_for(text).then(|| Mistake::error(origin, key.path, None, flaw))
+}
+
+/// The mode of a limit, where the group at this path is one.
+fn mode_of(path: &str) -> Option<&'static Key> {
+    keys::find(&join(path, "mode")).filter(|key| matches!(key.kind, Kind::Choice(words) if words.contains(&"off")))
 }
 
 fn default_of(key: &Key) -> String {
@@ -200,7 +220,8 @@ fn default_of(key: &Key) -> String {
 fn example_of(key: &Key) -> &'static str {
     match (key.default.split(',').next(), key.kind) {
         (Some(default), _) if !default.is_empty() => default,
-        (_, super::values::kind::Kind::Network) => "10.0.0.0/8",
+        (_, Kind::Network) => "10.0.0.0/8",
+        (_, Kind::Cost) => "/render/: 10",
         _ => "X-Forwarded-Authorization",
     }
 }
@@ -210,7 +231,7 @@ mod tests {
     use super::*;
 
     fn cure_of(text: &str) -> String {
-        let (_, mistakes) = values(&SourceFile { name: "f".into(), text: text.to_owned() });
+        let (.., mistakes) = values(&SourceFile { name: "f".into(), text: text.to_owned() });
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
         mistakes[0].cure()
     }
@@ -220,9 +241,9 @@ mod tests {
         let contract = "tls: null\ntokens: []\norg: { learn: off, by_host: {} }\nclients: { proxy_protocol: off }\n\
                         limits: { mode: enforce, cost: {}, shared: null, shared_lease: auto, shared_failure: local,\n  \
                         in_flight_per_token: null }\nhttp: { h2c: off }\n";
-        let (_, mistakes) = values(&SourceFile { name: "f".into(), text: contract.to_owned() });
+        let (.., mistakes) = values(&SourceFile { name: "f".into(), text: contract.to_owned() });
         assert_eq!(mistakes, []);
-        for text in ["limits: { mode: shadow }", "tokens: [{ name: ci }]", "limits: { mode: shadow }"] {
+        for text in ["org: { learn: on }", "limits: { shared: redis://x }"] {
             assert!(cure_of(text).contains("later version"), "{text}");
         }
     }

@@ -9,54 +9,25 @@ pub struct LaterKey {
     pub path: &'static str,
     /// The values that ask for nothing, as an operator would write them.
     pub defaults: &'static [&'static str],
-    /// Whether the default promises something that this version does not do: then it is accepted with a warning.
-    pub promises: bool,
 }
 
 const fn later(path: &'static str, defaults: &'static [&'static str]) -> LaterKey {
-    LaterKey { path, defaults, promises: false }
-}
-
-const fn promised(path: &'static str, defaults: &'static [&'static str]) -> LaterKey {
-    LaterKey { path, defaults, promises: true }
+    LaterKey { path, defaults }
 }
 
 /// All of them. Whoever builds one takes its line out.
 pub const LATER: &[LaterKey] = &[
     later("org.learn", &["off"]),
     later("org.by_host", &["{}"]),
-    later("limits.mode", &["enforce"]),
-    promised("limits.auth_failures", &["{burst: 30, rate: 30/m}"]),
-    later("limits.in_flight_per_token", &[]),
-    later("limits.cost", &["{}"]),
     later("limits.shared", &[]),
     later("limits.shared_lease", &["auto"]),
     later("limits.shared_failure", &["local"]),
-    later("tokens", &["[]"]),
 ];
 
-/// Whether a value asks for what is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
-    /// It switches the feature off, or leaves it so.
-    Nothing,
-    /// It is the default of a feature that is on by default once it is there.
-    Default,
-    /// It asks for the feature.
-    Feature,
-}
-
 impl LaterKey {
-    /// What `text`, in the spelling of [`spell`], asks for.
-    pub fn asks(&self, text: &str) -> Asks {
-        if matches!(text, "off" | "false" | "null" | "~" | "") {
-            return Asks::Nothing;
-        }
-        match (self.defaults.contains(&text), self.promises) {
-            (true, false) => Asks::Nothing,
-            (true, true) => Asks::Default,
-            (false, _) => Asks::Feature,
-        }
+    /// Whether `text`, in the spelling of [`spell`], asks for what is not there.
+    pub fn is_asked_for(&self, text: &str) -> bool {
+        !matches!(text, "off" | "false" | "null" | "~" | "") && !self.defaults.contains(&text)
     }
 }
 

@@ -22,10 +22,12 @@ pub mod reference;
 pub mod reload;
 pub mod schema;
 pub mod suggestion;
+pub mod tokens;
 pub mod values;
 pub mod yaml;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{admin, domain, proxy, server, telemetry, upstream};
@@ -47,6 +49,10 @@ pub struct Config {
     pub org: domain::org::Settings,
     /// The limits.
     pub limits: domain::limit::Settings,
+    /// Known callers, as they are written down.
+    pub tokens: Vec<tokens::TokenSettings>,
+    /// Known callers, with what they are known by.
+    pub callers: Vec<(domain::caller::KnownBy, Arc<domain::caller::Caller>)>,
     /// The client.
     pub clients: domain::client::Settings,
     /// Certificates and keys.
@@ -60,6 +66,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The names of known callers, in their order.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.tokens.iter().map(|token| Arc::clone(&token.name)).collect()
+    }
+
     /// A configuration in which nothing is set: what the defaults of the table are entered into.
     fn unset() -> Self {
         let rate = domain::limit::Rate { period: Duration::ZERO, burst: NonZeroU32::MIN };
@@ -90,7 +101,9 @@ impl Config {
             proxy: proxy::Settings { max_body: None, max_in_flight: 0 },
             authorization: domain::credential::Settings::default(),
             org: domain::org::Settings::default(),
-            limits: domain::limit::Settings { per_token: rate, per_client: rate, exempt: Vec::new(), max_tracked: 0 },
+            limits: domain::limit::Settings::new(rate, rate, 0),
+            tokens: Vec::new(),
+            callers: Vec::new(),
             clients: domain::client::Settings::default(),
             files: certificates::Files::default(),
             log: telemetry::LogSettings::default(),

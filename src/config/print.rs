@@ -3,6 +3,8 @@
 use super::effective::{Effective, Shown, show};
 use super::keys;
 use super::masking::mask_tokens;
+use super::origin::Origin;
+use super::tokens::{TOKENS, TokenSettings, Value};
 use crate::admin::ConfigRow;
 
 /// Prints every key; with `origin`, who set it, as a comment. Secrets never.
@@ -19,11 +21,17 @@ pub fn print(effective: &Effective, origin: bool) -> String {
         open = groups.to_vec();
         let value = match show(key, &effective.config) {
             Shown::One(text) => scalar(&text),
+            Shown::Many(items) if key.kind.is_pair() => {
+                let pairs = items.iter().filter_map(|item| item.rsplit_once('='));
+                let pairs: Vec<_> = pairs.map(|(name, value)| format!("{}: {value}", scalar(name))).collect();
+                if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
+            }
             Shown::Many(items) => format!("[{}]", items.iter().map(|item| scalar(item)).collect::<Vec<_>>().join(", ")),
         };
         let comment = origin.then(|| effective.origins.of(key.path).to_string());
         lines.push((format!("{}{name}: {value}", "  ".repeat(groups.len())), comment));
     }
+    lines.extend(token_lines(&effective.config.tokens, origin));
     let width = lines.iter().filter(|(_, comment)| comment.is_some()).map(|(line, _)| line.chars().count()).max();
     let width = width.unwrap_or(0);
     let mut text = String::new();
@@ -52,7 +60,37 @@ pub fn rows(effective: &Effective) -> Vec<ConfigRow> {
         },
         origin: effective.origins.of(key.path).to_string(),
     };
-    keys::all().map(row).collect()
+    let tokens = &effective.config.tokens;
+    let names: Vec<&str> = tokens.iter().map(|token| &*token.name).collect();
+    let origin = tokens.first().map_or(Origin::Default, |token| token.origin.clone());
+    let tokens = ConfigRow { key: TOKENS, value: names.join(", "), origin: origin.to_string() };
+    keys::all().map(row).chain([tokens]).collect()
+}
+
+/// Known callers, one after another.
+fn token_lines(tokens: &[TokenSettings], origin: bool) -> Vec<(String, Option<String>)> {
+    if tokens.is_empty() {
+        return vec![("tokens: []".to_owned(), origin.then(|| "default".to_owned()))];
+    }
+    let mut lines = vec![("tokens:".to_owned(), None)];
+    for token in tokens {
+        for (index, (name, value)) in token.lines().into_iter().enumerate() {
+            let bullet = if index == 0 { "- " } else { "  " };
+            let comment = (index == 0 && origin).then(|| token.origin.to_string());
+            let value = match value {
+                Value::One(text) => scalar(&text),
+                Value::Many(texts) => {
+                    format!("[{}]", texts.iter().map(|text| scalar(text)).collect::<Vec<_>>().join(", "))
+                }
+                Value::Pairs(pairs) => {
+                    let pairs: Vec<_> = pairs.iter().map(|(name, text)| format!("{name}: {}", scalar(text))).collect();
+                    format!("{{ {} }}", pairs.join(", "))
+                }
+            };
+            lines.push((format!("  {bullet}{name}: {value}"), comment));
+        }
+    }
+    lines
 }
 
 /// A scalar in plain style where YAML cannot mistake it, else in double quotes, whose escapes are JSON's.

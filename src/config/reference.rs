@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::environment::{CONFIG, FINGERPRINT_KEY, short_variable};
 use super::keys::{self, Key};
-use super::later;
+use super::{later, tokens};
 
 const HEAD: &str = "# Configuration
 
@@ -30,6 +30,7 @@ pub fn reference() -> String {
     for key in keys::all() {
         section(&mut text, key);
     }
+    text.push_str(&tokens::reference());
     let _ = write!(
         text,
         "## Environment only\n\n* `{CONFIG}`: the configuration file, as `--config`.\n* `{FINGERPRINT_KEY}`: the key of \
@@ -56,7 +57,13 @@ fn section(text: &mut String, key: &Key) {
     let mut variables = vec![key.variable()];
     variables.extend(short_variable(key));
     let code = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let default = if key.is_list() { format!("[{}]", key.default.replace(',', ", ")) } else { key.default.to_owned() };
+    let default = if key.kind.is_pair() {
+        format!("{{{}}}", key.default)
+    } else if key.is_list() {
+        format!("[{}]", key.default.replace(',', ", "))
+    } else {
+        key.default.to_owned()
+    };
     let _ = write!(
         text,
         "## `{}`\n\n{}\n\n* Value: {}\n* Default: `{default}`\n* Flag: {}\n* Environment: {}\n\n",

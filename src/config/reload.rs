@@ -10,6 +10,7 @@ use super::Config;
 use super::effective::{Effective, Shown, show};
 use super::keys::{self, Field, Key};
 use super::print::print;
+use super::tokens::{TOKENS, TokenSettings};
 
 /// Keys that are read at the start alone: sockets, threads and tables that cannot be replaced under traffic, and the log,
 /// which the whole process shares.
@@ -38,6 +39,9 @@ pub fn settle(current: &Config, fresh: &mut Config) -> Difference {
         } else {
             difference.changed.push(key.path);
         }
+    }
+    if current.tokens != fresh.tokens || current.callers != fresh.callers {
+        difference.changed.push(TOKENS);
     }
     difference
 }
@@ -137,6 +141,7 @@ impl Watched {
     /// The files of a configuration, as they are now.
     fn new(effective: &Effective) -> Self {
         let paths = effective.file.iter().map(PathBuf::as_path).chain(effective.config.files.paths());
+        let paths = paths.chain(effective.config.tokens.iter().flat_map(TokenSettings::files));
         let files = paths.map(|path| (path.to_owned(), Stamp::of(&path.to_owned()))).collect();
         Self { files, unsettled: false }
     }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, Key};
+use super::tokens;
 use super::values::kind::Kind;
 
 /// The schema of the configuration file.
@@ -14,6 +15,7 @@ pub fn schema() -> Value {
             insert(&mut root, groups, name, property(key));
         }
     }
+    insert(&mut root, &[], tokens::TOKENS, tokens::schema());
     let mut schema = Map::new();
     schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
     schema.insert("title".to_owned(), json!("grafana-token-proxy"));
@@ -53,7 +55,10 @@ fn property(key: &Key) -> Value {
     property.insert("description".to_owned(), json!(key.help));
     property.insert("default".to_owned(), default(key));
     let one = key.kind.schema();
-    if key.is_list() {
+    if key.kind.is_pair() {
+        let pairs = json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 1 } });
+        property.insert("anyOf".to_owned(), json!([pairs, { "type": "array", "items": one }, one]));
+    } else if key.is_list() {
         property.insert("anyOf".to_owned(), json!([{ "type": "array", "items": one }, one]));
     } else if let Some(word) = key.absent {
         let mut absent = vec![json!(word), Value::Null];
@@ -66,6 +71,9 @@ fn property(key: &Key) -> Value {
 }
 
 fn default(key: &Key) -> Value {
+    if key.kind.is_pair() && key.default.is_empty() {
+        return json!({});
+    }
     if key.is_list() {
         return key.default.split(',').filter(|item| !item.is_empty()).collect();
     }

@@ -2,7 +2,7 @@
 
 use super::mistake::Flaw;
 use super::nearest::nearest;
-use super::{keys, later};
+use super::{keys, later, tokens};
 
 /// The dotted path of a key in a group.
 pub fn join(prefix: &str, key: &str) -> String {
@@ -10,7 +10,7 @@ pub fn join(prefix: &str, key: &str) -> String {
 }
 
 fn known_paths() -> impl Iterator<Item = &'static str> {
-    keys::all().map(|key| key.path).chain(later::LATER.iter().map(|key| key.path))
+    keys::all().map(|key| key.path).chain([tokens::TOKENS]).chain(later::LATER.iter().map(|key| key.path))
 }
 
 /// The part of a known path below `prefix`, up to the next dot.
@@ -22,7 +22,7 @@ fn child<'p>(prefix: &str, path: &'p str) -> Option<&'p str> {
 /// The names that are known in a group, in the order of the reference.
 pub fn children(prefix: &str) -> impl Iterator<Item = &'static str> {
     let mut seen = Vec::new();
-    for name in keys::all().filter_map(|key| child(prefix, key.path)) {
+    for name in keys::all().map(|key| key.path).chain([tokens::TOKENS]).filter_map(|path| child(prefix, path)) {
         if !seen.contains(&name) {
             seen.push(name);
         }

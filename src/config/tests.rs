@@ -8,6 +8,7 @@ use super::effective::{Effective, load, load_text};
 use super::file::SourceFile;
 use super::print::print;
 use super::{arguments, keys};
+use crate::domain::limit::Mode;
 
 fn from_text(text: &str) -> Effective {
     load_text(&SourceFile { name: "gtp.yaml".into(), text: text.to_owned() })
@@ -45,7 +46,7 @@ limits:
   mode: enforce
   per_token: { rate: 100/s, burst: 200 }
   per_client: { rate: 50/s, burst: 100 }
-  auth_failures: off
+  auth_failures: { rate: 30/m, burst: 30 }
   exempt: [/api/health, /metrics, /public/]
   max_tracked: 100000
   in_flight_per_token: null
@@ -81,11 +82,24 @@ fn the_example_of_the_contract_is_the_default() {
 }
 
 #[test]
-fn defaults_that_this_version_does_not_keep_are_warnings() {
-    let text = "limits: { auth_failures: { rate: 30/m, burst: 30 } }";
-    let effective = from_text(text);
-    assert_eq!((effective.errors().count(), effective.warnings().count()), (0, 1));
-    assert_eq!(from_text(&text.replace("30/m", "31/m")).errors().count(), 1);
+fn a_limit_is_switched_off_by_one_word() {
+    let effective = from_text("limits: { auth_failures: off, per_token: { rate: 5/s } }");
+    assert_eq!(summaries(&effective), Vec::<String>::new());
+    assert_eq!(effective.config.limits.auth_failures.mode, Some(Mode::Off));
+    assert_eq!(effective.config.limits.per_token.mode, None);
+    assert_eq!(from_text("limits: off").errors().count(), 1);
+}
+
+#[test]
+fn costs_are_keys_and_values() {
+    let effective = from_text("limits: { cost: { /api/ds/query: 2, /render/: 10 } }");
+    assert_eq!(summaries(&effective), Vec::<String>::new());
+    let printed = print(&effective, false);
+    assert!(printed.contains("  cost: { /api/ds/query: 2, /render/: 10 }\n"), "{printed}");
+    assert_eq!(from_text(&printed).config.limits.cost, effective.config.limits.cost);
+    let dear = from_text("limits: { cost: { /x: 10 }, per_token: { burst: 5 } }");
+    assert!(summaries(&dear).concat().contains("more than a full budget"), "{:?}", summaries(&dear));
+    assert!(summaries(&from_text("limits: { cost: { /x: fast } }")).concat().contains("no whole number"));
 }
 
 #[test]

@@ -1,18 +1,21 @@
 //! Head + policy + limits → forward or refuse: the product on one page.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method, Uri};
 use smallvec::SmallVec;
 
+use super::caller::{Caller, Callers};
 use super::client;
 use super::credential::{self, AuthForm, Change, Judgement, Outward};
 use super::head::{Head, session_cookie};
-use super::limit::{Decision, Policy as Limit};
+use super::limit::{Ask, Budget, Decision, Policy as Limit};
 use super::org::{self, OrgDecision};
-use super::path_rule::PathRules;
+use super::path_rule::{Costs, PathRules};
 use super::reason::Reason;
-use super::token::{BucketKey, HashKey};
+use super::token::{ADDRESS, BucketKey, CREDENTIAL, FAILURES, HashKey, SESSION, STRANGER, USER};
 
 /// All that a decision rests on besides the request.
 #[derive(Debug)]
@@ -23,8 +26,12 @@ pub struct Policy {
     pub org: org::Settings,
     /// Whom to believe about the client.
     pub clients: client::Settings,
+    /// Callers with a name.
+    pub callers: Callers,
     /// Paths without a limit.
     pub exempt: PathRules,
+    /// Paths that cost more than one request.
+    pub costs: Costs,
     /// The key of buckets and fingerprints.
     pub hash_key: HashKey,
 }
@@ -55,10 +62,12 @@ pub struct Findings<'h> {
     pub credential: Judgement<'h>,
     /// What the bucket and the fingerprint of the credential are made from.
     pub key: Option<BucketKey>,
+    /// The known caller that it belongs to.
+    pub caller: Option<Arc<Caller>>,
     /// The organisation. Unset where an earlier step refused.
     pub org: OrgDecision,
-    /// What the limit said, where one was asked.
-    pub limit: Option<Decision>,
+    /// What the limits are to be asked for. The last step: a request refused for another reason spends nothing.
+    pub ask: Option<Ask>,
     /// Why the request goes no further.
     pub refusal: Option<Refused>,
 }
@@ -74,36 +83,32 @@ pub struct Refused {
     pub hint: String,
 }
 
-/// Namespaces of hashes, so that a token never shares a bucket with a cookie or an address of equal bytes.
-const CREDENTIAL: u8 = 1;
-const SESSION: u8 = 2;
-const ADDRESS: u8 = 3;
-const USER: u8 = 4;
-
-/// Decides about one request. `spend` asks a limit for one request of a bucket; it is called last, and at most once, so
-/// that a request refused for another reason costs its sender nothing. It may decline to ask.
-pub fn decide<'h>(
-    asked: Asked<'_, 'h>,
-    policy: &Policy,
-    spend: impl FnOnce(Limit, BucketKey) -> Option<Decision>,
-) -> Findings<'h> {
+/// Decides about one request, but for the limits: those are named in [`Findings::ask`], and asked by whoever holds them.
+pub fn decide<'h>(asked: Asked<'_, 'h>, policy: &Policy) -> Findings<'h> {
     let trusted = policy.clients.trusts(asked.peer);
     let mut found = Findings {
         client: client_of(asked, trusted, policy),
         trusted,
         credential: judge_credential(asked, trusted, policy),
         key: None,
+        caller: None,
         org: OrgDecision::default(),
-        limit: None,
+        ask: None,
         refusal: None,
     };
-    found.key = found.credential.identity.as_deref().map(|bytes| policy.hash_key.hash(CREDENTIAL, bytes));
-    found.refusal = method_refused(asked).or_else(|| conflict(&found.credential));
+    if let Some(bytes) = found.credential.identity.as_deref() {
+        let key = policy.hash_key.hash(CREDENTIAL, bytes);
+        found.caller = policy.callers.find(key, bytes).cloned();
+        found.key = Some(key);
+    }
+    found.refusal =
+        method_refused(asked).or_else(|| conflict(&found.credential)).or_else(|| not_allowed(asked, &found));
     if found.refusal.is_some() {
         return found;
     }
     let lines: SmallVec<[&[u8]; 2]> = asked.head.organisation.iter().map(|line| line.as_bytes()).collect();
-    match org::decide(&lines, asked.uri.path(), asked.uri.query(), &policy.org) {
+    let of_caller = found.caller.as_ref().and_then(|caller| caller.org);
+    match org::decide(&lines, asked.uri.path(), asked.uri.query(), of_caller, &policy.org) {
         Ok(org) => found.org = org,
         Err(refusal) => {
             found.refusal = Some(override_refused(&refusal, &policy.org));
@@ -111,22 +116,35 @@ pub fn decide<'h>(
         }
     }
     if !policy.exempt.matches(asked.uri) {
-        let (limit, key) = bucket(asked, &found, policy);
-        found.limit = spend(limit, key);
-        found.refusal =
-            found.limit.filter(|decision| !decision.admitted).map(|decision| rate_limited(&decision, &found));
+        let cost = policy.costs.of(asked.uri.path());
+        found.ask = Some(Ask { from: budget(asked, &found, policy), cost });
     }
+    replace_token(&mut found);
     found
 }
 
-/// What stands for the user of a `Basic` credential. Grafana does not tell users apart by case.
+/// Grafana gets the token that the operator keeps for this caller; the caller's own never leaves the proxy.
+fn replace_token(found: &mut Findings<'_>) {
+    let Some(own) = found.caller.as_ref().and_then(|caller| caller.send.as_ref()) else { return };
+    let value = [b"Bearer ", own.reveal()].concat();
+    let sent = credential::judge(&[&value], &[], credential::Repair::Off);
+    (found.credential.sent, found.credential.spelling) = (sent.sent, sent.spelling);
+    (found.credential.token, found.credential.basic_holds_token) = (sent.token, false);
+    found.credential.outward = Outward::Replace(Cow::Owned(value));
+}
+
+/// What stands for the user of a `Basic` credential.
 pub fn user_key(credential: &Judgement<'_>, hash_key: &HashKey) -> Option<BucketKey> {
+    user_name(credential).map(|name| hash_key.hash(USER, &name))
+}
+
+/// The user of a `Basic` credential. Grafana does not tell users apart by case.
+fn user_name(credential: &Judgement<'_>) -> Option<Vec<u8>> {
     if credential.sent != AuthForm::Basic {
         return None;
     }
     let pair = credential.identity.as_deref()?.strip_prefix(b"Basic ")?;
-    let name = pair.split(|byte| *byte == b':').next()?;
-    Some(hash_key.hash(USER, &name.to_ascii_lowercase()))
+    Some(pair.split(|byte| *byte == b':').next()?.to_ascii_lowercase())
 }
 
 fn client_of(asked: Asked<'_, '_>, trusted: bool, policy: &Policy) -> IpAddr {
@@ -154,14 +172,36 @@ fn judge_credential<'h>(asked: Asked<'_, 'h>, trusted: bool, policy: &Policy) ->
     judgement
 }
 
-fn bucket(asked: Asked<'_, '_>, found: &Findings<'_>, policy: &Policy) -> (Limit, BucketKey) {
-    if let Some(key) = found.key {
-        return (Limit::Token, key);
+fn budget(asked: Asked<'_, '_>, found: &Findings<'_>, policy: &Policy) -> Budget {
+    let hash = |domain: u8, bytes: &[u8]| policy.hash_key.hash(domain, bytes);
+    match (found.key, &found.caller) {
+        (Some(key), Some(caller)) => Budget::Caller(key, caller.place),
+        (Some(pair), None) => match user_name(&found.credential) {
+            Some(name) => {
+                let here = [&client::bucket_bytes(found.client)[..], &name].concat();
+                Budget::User { pair, own: hash(USER, &name), here: hash(STRANGER, &here) }
+            }
+            None => Budget::Token(pair),
+        },
+        (None, _) => match session_cookie(&asked.head.cookie) {
+            Some(cookie) => Budget::Session(hash(SESSION, cookie)),
+            None => Budget::Client(hash(ADDRESS, &client::bucket_bytes(found.client))),
+        },
     }
-    match session_cookie(&asked.head.cookie) {
-        Some(cookie) => (Limit::Token, policy.hash_key.hash(SESSION, cookie)),
-        None => (Limit::Client, policy.hash_key.hash(ADDRESS, &client::bucket_bytes(found.client))),
-    }
+}
+
+/// What the 401s of an address are counted under.
+pub fn failures_key(client: IpAddr, hash_key: &HashKey) -> BucketKey {
+    hash_key.hash(FAILURES, &client::bucket_bytes(client))
+}
+
+fn not_allowed(asked: Asked<'_, '_>, found: &Findings<'_>) -> Option<Refused> {
+    let caller = found.caller.as_ref().filter(|caller| !caller.may(asked.method, asked.uri.path()))?;
+    Some(Refused {
+        reason: Reason::CallerNotAllowed,
+        detail: format!("The token of `{}` may not be used for this method and path.", caller.name),
+        hint: format!("Use another token, or ask the operator to extend `tokens[{}].allow`.", caller.name),
+    })
 }
 
 /// CONNECT would make a tunnel of us, TRACE echoes credentials, and `OPTIONS *` asks about us, not about Grafana.
@@ -204,26 +244,53 @@ fn override_refused(refusal: &org::OrgRefusal, settings: &org::Settings) -> Refu
     }
 }
 
-fn rate_limited(decision: &Decision, found: &Findings<'_>) -> Refused {
+/// Why a limit refuses a request, or would refuse it.
+pub fn limited(decision: &Decision, found: &Findings<'_>) -> Refused {
     let seconds = decision.retry_after_seconds();
-    match decision.policy {
-        Limit::Token => Refused {
-            reason: Reason::TokenRateLimited,
-            detail: format!(
-                "This {} has used up its budget (limit `token`); the request did not reach Grafana, which has no limit of \
-                 its own.",
-                if found.key.is_some() { "credential" } else { "session" }
+    let what = match (&found.caller, found.key) {
+        (Some(caller), _) => format!("`{}`", caller.name),
+        (None, Some(_)) => "This credential".into(),
+        (None, None) => "This session".into(),
+    };
+    let key = match &found.caller {
+        Some(caller) => format!("`limit` of `{}` in `tokens`", caller.name),
+        None => "`limits.per_token`".into(),
+    };
+    let (reason, detail, hint) = match decision.policy {
+        Limit::Token => (
+            Reason::TokenRateLimited,
+            format!(
+                "{what} has used up its budget (limit `token`); the request did not reach Grafana, which has no limit of \
+                 its own."
             ),
-            hint: format!(
-                "Retry in {seconds} s and send fewer requests at once, or raise `limits.per_token` in the proxy."
+            format!("Retry in {seconds} s and send fewer requests at once, or raise {key} in the proxy."),
+        ),
+        Limit::Client => (
+            Reason::ClientRateLimited,
+            format!("{} has sent too many requests without a credential (limit `client`).", found.client),
+            format!("Retry in {seconds} s; send a token to get a budget of your own, or raise `limits.per_client`."),
+        ),
+        Limit::AuthFailures => (
+            Reason::AuthFailuresLimited,
+            format!(
+                "Grafana answered 401 to too many requests from {} (limit `auth_failures`), and has not accepted this \
+                 credential so far; the request did not reach it.",
+                found.client
             ),
-        },
-        Limit::Client => Refused {
-            reason: Reason::ClientRateLimited,
-            detail: format!("{} has sent too many requests without a credential (limit `client`).", found.client),
-            hint: format!(
-                "Retry in {seconds} s; send a token to get a budget of your own, or raise `limits.per_client`."
+            format!(
+                "Find out which client there sends a bad token (the refusals before this one name it), and retry in \
+                 {seconds} s; if all clients seem to come from this address, name the hop in `clients.trusted_proxies`."
             ),
-        },
-    }
+        ),
+        Limit::InFlight => (
+            Reason::TokenRateLimited,
+            format!(
+                "{what} has {} answers outstanding, as many as it may have at once (limit `in_flight`).",
+                decision.burst
+            ),
+            "Wait for answers before sending more, look for slow queries, or raise `limits.in_flight_per_token`."
+                .into(),
+        ),
+    };
+    Refused { reason, detail, hint }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::token::BucketKey;
+
 /// A rate with its burst: `{ rate: 100/s, burst: 200 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -41,17 +43,70 @@ fn seconds_up(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
+/// What becomes of a request beyond a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is refused.
+    #[default]
+    Enforce,
+    /// It passes, and is counted and written down as one that would be refused.
+    Shadow,
+    /// Nobody counts.
+    Off,
+}
+
+/// One limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What it lets through.
+    pub rate: Rate,
+    /// What becomes of the rest; `None`: what [`Settings::mode`] says.
+    pub mode: Option<Mode>,
+}
+
 /// What is limited, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// For each credential (token, Basic value, session cookie).
-    pub per_token: Rate,
+    /// What becomes of requests beyond a limit that does not say so itself.
+    pub mode: Mode,
+    /// For each credential (token, user, session cookie).
+    pub per_token: Limit,
     /// For each address that sends requests without a credential.
-    pub per_client: Rate,
+    pub per_client: Limit,
+    /// 401s of each address.
+    pub auth_failures: Limit,
+    /// For known callers, in their order: what holds for them in place of `per_token`.
+    pub overrides: Vec<Option<Rate>>,
+    /// Answers outstanding at once for one credential.
+    pub in_flight_per_token: Option<NonZeroU32>,
+    /// What requests to a path spend: exact, or a prefix ending in `/`, and more than one.
+    pub cost: Vec<(String, NonZeroU32)>,
     /// Paths that are never limited: exact, or a prefix ending in `/`.
     pub exempt: Vec<String>,
     /// Buckets held at most.
     pub max_tracked: usize,
+}
+
+impl Settings {
+    /// Nothing but these two, enforced.
+    pub const fn new(per_token: Rate, per_client: Rate, max_tracked: usize) -> Self {
+        Self {
+            mode: Mode::Enforce,
+            per_token: Limit { rate: per_token, mode: None },
+            per_client: Limit { rate: per_client, mode: None },
+            auth_failures: Limit { rate: per_client, mode: Some(Mode::Off) },
+            overrides: Vec::new(),
+            in_flight_per_token: None,
+            cost: Vec::new(),
+            exempt: Vec::new(),
+            max_tracked,
+        }
+    }
+
+    /// What becomes of requests beyond `limit`.
+    pub fn mode_of(&self, limit: &Limit) -> Mode {
+        limit.mode.unwrap_or(self.mode)
+    }
 }
 
 /// The name of a limit, as headers and metrics show it.
@@ -61,15 +116,30 @@ pub enum Policy {
     Token,
     /// One address without a credential.
     Client,
+    /// 401s of one address.
+    AuthFailures,
+    /// Answers outstanding for one credential.
+    InFlight,
 }
 
 impl Policy {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Token, Self::Client, Self::AuthFailures, Self::InFlight];
+
     /// The name in headers and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::Client => "client",
+            Self::AuthFailures => "auth_failures",
+            Self::InFlight => "in_flight",
         }
+    }
+
+    /// `RateLimit-Policy` of a limit of outstanding answers, in the draft's unit for such.
+    pub fn in_flight_header(most: NonZeroU32) -> HeaderValue {
+        HeaderValue::try_from(format!("\"{}\";q={most};qu=\"concurrent-requests\"", Self::InFlight.name()))
+            .unwrap_or(HeaderValue::from_static(""))
     }
 
     /// `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers): `"token";q=200;w=2`.
@@ -80,13 +150,69 @@ impl Policy {
     }
 }
 
+/// What a request asks the limits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Whose budget it would spend.
+    pub from: Budget,
+    /// How much of it.
+    pub cost: NonZeroU32,
+}
+
+/// Whose budget a request spends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// A token's, or that of whatever else stands in `Authorization`.
+    Token(BucketKey),
+    /// A known caller's; the number is its place in [`Settings::overrides`].
+    Caller(BucketKey, usize),
+    /// A user's, who comes with a password.
+    User {
+        /// What the pair of both is filed under.
+        pair: BucketKey,
+        /// Where the pair has been accepted: the user's own budget.
+        own: BucketKey,
+        /// Where it has not: the budget of whoever tries from this address. Else anybody who knows the name could spend
+        /// what belongs to the user, and each wrong password would have a budget of its own.
+        here: BucketKey,
+    },
+    /// A session's.
+    Session(BucketKey),
+    /// An address's, which sent no credential.
+    Client(BucketKey),
+}
+
+/// What a limit made of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It passes.
+    Allowed,
+    /// It is refused.
+    Refused,
+    /// It passes, and would be refused if the limit were enforced.
+    Shadow,
+}
+
+impl Outcome {
+    /// The name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Refused => "refused",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
 /// What a limit said to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Which limit.
     pub policy: Policy,
     /// Whether the request may pass.
-    pub admitted: bool,
+    pub outcome: Outcome,
+    /// Requests that the limit lets through at once, at best.
+    pub burst: NonZeroU32,
     /// Whole requests left after this one.
     pub remaining: u32,
     /// Until the next whole request is regained; zero where none is missing.
@@ -96,6 +222,11 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whether it stands in nobody's way.
+    pub fn is_admitted(&self) -> bool {
+        self.outcome != Outcome::Refused
+    }
+
     /// `Retry-After`: rounded up, so that a retry then succeeds, and at least 1.
     pub fn retry_after_seconds(&self) -> u64 {
         seconds_up(self.retry_after).max(1)
@@ -107,6 +238,8 @@ impl Decision {
         let begin: &[u8] = match self.policy {
             Policy::Token => b"\"token\";r=",
             Policy::Client => b"\"client\";r=",
+            Policy::AuthFailures => b"\"auth_failures\";r=",
+            Policy::InFlight => b"\"in_flight\";r=",
         };
         let pieces =
             [begin, remaining.format(self.remaining).as_bytes(), b";t=", next.format(seconds_up(self.next)).as_bytes()];
@@ -136,7 +269,14 @@ mod tests {
         assert_eq!(Policy::Token.header(&hundred), "\"token\";q=200;w=2");
         assert_eq!(Policy::Client.header(&rate(Duration::from_millis(333), 10)), "\"client\";q=10;w=4");
         let (remaining, next) = hundred.left(Duration::from_millis(10));
-        let decision = Decision { policy: Policy::Token, admitted: true, remaining, next, retry_after: Duration::ZERO };
+        let decision = Decision {
+            policy: Policy::Token,
+            outcome: Outcome::Allowed,
+            burst: hundred.burst,
+            remaining,
+            next,
+            retry_after: Duration::ZERO,
+        };
         assert_eq!(decision.header(), "\"token\";r=199;t=1");
     }
 
@@ -152,8 +292,14 @@ mod tests {
 
     #[test]
     fn a_wait_is_rounded_up_and_never_nothing() {
-        let refused =
-            |wait| Decision { policy: Policy::Token, admitted: false, remaining: 0, next: wait, retry_after: wait };
+        let refused = |wait| Decision {
+            policy: Policy::Token,
+            outcome: Outcome::Refused,
+            burst: NonZeroU32::MIN,
+            remaining: 0,
+            next: wait,
+            retry_after: wait,
+        };
         assert_eq!(refused(Duration::from_nanos(1)).retry_after_seconds(), 1);
         assert_eq!(refused(Duration::from_millis(1001)).retry_after_seconds(), 2);
         assert_eq!(refused(Duration::ZERO).retry_after_seconds(), 1);

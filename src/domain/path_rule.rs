@@ -1,5 +1,7 @@
 //! Rules over paths, as `limits.exempt` and its like give them: exact, or a prefix ending in `/`.
 
+use std::num::NonZeroU32;
+
 use http::Uri;
 
 /// One rule.
@@ -41,6 +43,31 @@ impl PathRules {
     /// Whether any rule matches a path. Most requests match none, so that looking closer comes last.
     pub fn matches_path(&self, path: &str) -> bool {
         self.0.iter().any(|rule| rule.fits(path)) && is_plain(path)
+    }
+}
+
+/// What requests cost, by path; where several rules match, the longest counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Costs(Box<[(PathRule, NonZeroU32)]>);
+
+impl Costs {
+    /// The costs that rules and numbers give.
+    pub fn new<T: AsRef<str>>(costs: &[(T, NonZeroU32)]) -> Self {
+        let mut rules: Vec<_> = costs.iter().map(|(text, cost)| (PathRule::new(text.as_ref()), *cost)).collect();
+        rules.sort_by_key(|(rule, _)| std::cmp::Reverse(rule.0.len()));
+        Self(rules.into())
+    }
+
+    /// What a request to this path costs: one, where nothing is said. A path that others may read as another one costs
+    /// what the dearest rule says, else a spelling would make it cheaper.
+    pub fn of(&self, path: &str) -> NonZeroU32 {
+        if self.0.is_empty() {
+            return NonZeroU32::MIN;
+        }
+        if !is_plain(path) {
+            return self.0.iter().map(|(_, cost)| *cost).max().unwrap_or(NonZeroU32::MIN);
+        }
+        self.0.iter().find(|(rule, _)| rule.fits(path)).map_or(NonZeroU32::MIN, |(_, cost)| *cost)
     }
 }
 
@@ -132,6 +159,25 @@ mod tests {
         for path in ["/", "", "/a", "/a/", "/a/b", "/a%", "/%41/..."] {
             assert!(is_plain(path), "{path}");
         }
+    }
+
+    #[test]
+    fn the_longest_rule_says_what_a_request_costs() {
+        let cost = |number| NonZeroU32::new(number).unwrap();
+        let costs = Costs::new(&[("/api/", cost(2)), ("/api/ds/query", cost(5)), ("/render/", cost(10))]);
+        for (path, expected) in [
+            ("/api/org", 2),
+            ("/api/ds/query", 5),
+            ("/api/ds/queryx", 2),
+            ("/render/d/x", 10),
+            ("/", 1),
+            ("/d/x", 1),
+            ("/api//ds/query", 10),
+            ("/api/%2e/ds/query", 10),
+        ] {
+            assert_eq!(costs.of(path), cost(expected), "{path}");
+        }
+        assert_eq!(Costs::default().of("/api//ds"), cost(1));
     }
 
     proptest! {

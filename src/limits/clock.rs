@@ -14,6 +14,15 @@ thread_local! {
     static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
+/// What this thread last read: the moment at which governor decided, without a second look at the clock.
+pub(super) struct Last;
+
+impl Last {
+    pub(super) fn read() -> u64 {
+        LAST.get()
+    }
+}
+
 /// A clock that reads nanoseconds since it was made.
 #[derive(Clone, Debug)]
 pub(super) struct SinceStart<C: Clock> {
@@ -25,11 +34,6 @@ impl<C: Clock> SinceStart<C> {
     pub(super) fn new(clock: C) -> Self {
         let start = clock.now();
         Self { clock, start }
-    }
-
-    /// What this thread last read: the moment at which governor decided, without a second look at the clock.
-    pub(super) fn last() -> u64 {
-        LAST.get()
     }
 }
 

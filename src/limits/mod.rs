@@ -1,117 +1,66 @@
-//! The limiters: governor's GCRA over a bounded store, on a monotonic clock.
+//! The limiters: governor's GCRA over bounded stores, on a monotonic clock.
 
 mod clock;
+mod failures;
+mod limiter;
+mod outstanding;
 mod store;
+mod stores;
 
-use std::cell::Cell;
-use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use governor::clock::{Clock, MonotonicClock};
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::StateStore;
-use governor::{Quota, RateLimiter};
 use http::HeaderValue;
 
-use self::clock::{Moment, SinceStart};
-use self::store::Store;
-use crate::domain::limit::{Decision, Policy, Rate, Settings};
+use self::clock::SinceStart;
+use self::failures::Failures;
+use self::limiter::Limiter;
+use self::outstanding::Outstanding;
+pub use self::outstanding::Slot;
+use self::stores::{Home, Stores};
+use crate::domain::limit::{Ask, Budget, Decision, Mode, Outcome, Policy, Settings};
 use crate::domain::token::BucketKey;
 
-/// One look at one bucket: its key, and the theoretical arrival time that was found or left there.
-#[derive(Clone, Debug)]
-struct Visit {
-    key: BucketKey,
-    time: Cell<u64>,
+/// What the limits said to one request.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What the last one that was asked said; none where none is in force.
+    pub decision: Option<Decision>,
+    /// The first that would have refused it, and is not enforced.
+    pub shadowed: Option<Decision>,
+    /// Whether Grafana has accepted the credential before.
+    pub accepted: bool,
+    /// Its place among the answers that are outstanding.
+    pub slot: Option<Slot>,
 }
 
-impl PartialEq for Visit {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Eq for Visit {}
-
-impl Hash for Visit {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
-    }
-}
-
-/// The store as governor sees it.
-#[derive(Clone, Debug)]
-struct Buckets(Arc<Store>);
-
-impl StateStore for Buckets {
-    type Key = Visit;
-
-    fn measure_and_replace<T, F, E>(&self, visit: &Visit, f: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        self.0.update(visit.key, |time| {
-            visit.time.set(time.unwrap_or_default());
-            let (value, new) = f(time.map(Nanos::from))?;
-            visit.time.set(new.as_u64());
-            Ok((value, new.as_u64()))
-        })
-    }
-}
-
-/// One policy over the common store.
-#[derive(Debug)]
-struct Limiter<C: Clock + Clone> {
-    policy: Policy,
-    rate: Rate,
-    header: HeaderValue,
-    /// Added to the keys: another one for each rate that this policy has had, for what is left of a bucket means
-    /// nothing at another rate.
-    generation: u64,
-    limiter: RateLimiter<Visit, Buckets, SinceStart<C>, NoOpMiddleware<Moment>>,
-}
-
-impl<C: Clock + Clone> Limiter<C> {
-    fn new(policy: Policy, rate: Rate, generation: u64, store: &Arc<Store>, clock: SinceStart<C>) -> Self {
-        // A period of zero has no meaning to governor: the shortest that there is.
-        let period = rate.period.max(Duration::from_nanos(1));
-        let quota = Quota::with_period(period).unwrap_or(Quota::per_second(rate.burst)).allow_burst(rate.burst);
-        let limiter = RateLimiter::new(quota, Buckets(Arc::clone(store)), clock);
-        Self { policy, rate, header: policy.header(&rate), generation, limiter }
-    }
-
-    /// The same policy at another rate, with its buckets where the rate is the same.
-    fn at(&self, rate: Rate, store: &Arc<Store>, clock: SinceStart<C>) -> Self {
-        let generation = self.generation + u64::from(rate != self.rate);
-        Self::new(self.policy, rate, generation, store, clock)
-    }
-
-    fn bucket(&self, key: BucketKey) -> BucketKey {
-        BucketKey(key.0 ^ u128::from(self.generation) << 64)
-    }
-
-    fn check(&self, key: BucketKey) -> Decision {
-        let visit = Visit { key: self.bucket(key), time: Cell::new(0) };
-        let refusal = self.limiter.check_key(&visit).err();
-        let now = SinceStart::<C>::last();
-        let until = |moment: u64| Duration::from_nanos(moment.saturating_sub(now));
-        let (remaining, next) = self.rate.left(until(visit.time.get()));
-        let retry_after =
-            refusal.as_ref().map_or(Duration::ZERO, |refusal| until(refusal.earliest_possible().as_nanos()));
-        let admitted = refusal.is_none();
-        Decision { policy: self.policy, admitted, remaining: if admitted { remaining } else { 0 }, next, retry_after }
+impl Checked {
+    /// Takes a decision in; whether it ends the matter.
+    fn settles(&mut self, decision: Decision) -> bool {
+        if decision.outcome == Outcome::Shadow {
+            self.shadowed.get_or_insert(decision);
+        }
+        let refused = decision.outcome == Outcome::Refused;
+        self.decision = Some(decision);
+        refused
     }
 }
 
 /// The limits of all callers.
 #[derive(Debug)]
 pub struct Limits<C: Clock + Clone = MonotonicClock> {
-    store: Arc<Store>,
+    stores: Stores,
     clock: SinceStart<C>,
+    spent_until: Arc<AtomicU64>,
+    outstanding: Arc<Outstanding>,
     token: Limiter<C>,
+    callers: Vec<Option<Limiter<C>>>,
     client: Limiter<C>,
+    failures: Failures<C>,
+    in_flight: Option<(NonZeroU32, Mode, HeaderValue)>,
 }
 
 impl Limits {
@@ -124,58 +73,143 @@ impl Limits {
 impl<C: Clock + Clone> Limits<C> {
     /// Limits on another clock.
     pub fn with_clock(settings: &Settings, clock: C) -> Self {
-        let store = Arc::new(Store::new(settings.max_tracked));
-        let clock = SinceStart::new(clock);
-        let token = Limiter::new(Policy::Token, settings.per_token, 0, &store, clock.clone());
-        let client = Limiter::new(Policy::Client, settings.per_client, 0, &store, clock.clone());
-        Self { store, clock, token, client }
+        let stores = Stores::new(settings.max_tracked);
+        Self::over(settings, stores, SinceStart::new(clock), Arc::default(), Outstanding::new())
     }
 
-    /// The same buckets under new settings: those of a limit that did not change keep what is left in them, those of
-    /// one that did are full. The number of buckets stays.
+    /// The same buckets under new settings: each keeps what is left in it, as far as its limit goes. The number of
+    /// buckets stays.
     pub fn reloaded(&self, settings: &Settings) -> Self {
-        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
-        let token = self.token.at(settings.per_token, &store, clock.clone());
-        let client = self.client.at(settings.per_client, &store, clock.clone());
-        Self { store, clock, token, client }
+        let (stores, clock) = (self.stores.clone(), self.clock.clone());
+        Self::over(settings, stores, clock, Arc::clone(&self.spent_until), Arc::clone(&self.outstanding))
     }
 
-    const fn limiter(&self, policy: Policy) -> &Limiter<C> {
-        match policy {
-            Policy::Token => &self.token,
-            Policy::Client => &self.client,
+    fn over(
+        settings: &Settings,
+        stores: Stores,
+        clock: SinceStart<C>,
+        spent_until: Arc<AtomicU64>,
+        outstanding: Arc<Outstanding>,
+    ) -> Self {
+        let limiter = |policy, rate, mode| Limiter::new(policy, rate, mode, &stores, &clock);
+        let mode = settings.mode_of(&settings.per_token);
+        let callers = settings.overrides.iter().map(|rate| rate.map(|rate| limiter(Policy::Token, rate, mode)));
+        let callers = callers.collect();
+        let token = limiter(Policy::Token, settings.per_token.rate, mode);
+        let client = limiter(Policy::Client, settings.per_client.rate, settings.mode_of(&settings.per_client));
+        let mode = settings.mode_of(&settings.auth_failures);
+        let failures = limiter(Policy::AuthFailures, settings.auth_failures.rate, mode);
+        let failures = Failures::new(failures, &stores, &spent_until);
+        let in_flight = settings.in_flight_per_token.map(|most| (most, settings.mode, Policy::in_flight_header(most)));
+        Self { stores, clock, spent_until, outstanding, token, callers, client, failures, in_flight }
+    }
+
+    /// Asks all limits that a request has to pass: what its address did before what it spends itself, so that a refusal
+    /// costs nothing. `address` says what the failures of its address are counted under.
+    pub fn check(&self, ask: &Ask, address: impl FnOnce() -> BucketKey) -> Checked {
+        let mut checked = Checked::default();
+        if let Budget::Token(credential) | Budget::User { pair: credential, .. } = ask.from
+            && !self.failures.is_quiet()
+            && let Some(decision) = self.failures.check(credential, address(), self.now())
+            && checked.settles(decision)
+        {
+            return checked;
+        }
+        let (key, home, limiter) = self.bucket(ask.from);
+        if let Some(decision) = self.begin(key, ask.from, &mut checked)
+            && checked.settles(decision)
+        {
+            return checked;
+        }
+        if limiter.mode != Mode::Off {
+            let (decision, accepted) = limiter.take(key, home, ask.cost);
+            checked.accepted = accepted;
+            if checked.settles(decision) {
+                checked.slot = None;
+            }
+        }
+        checked
+    }
+
+    /// What the limit of outstanding answers says where it says no.
+    fn begin(&self, key: BucketKey, from: Budget, checked: &mut Checked) -> Option<Decision> {
+        let (most, mode, _) = self.in_flight.as_ref().filter(|_| !matches!(from, Budget::Client(_)))?;
+        match self.outstanding.begin(key, *most) {
+            Some((slot, _)) => {
+                checked.slot = Some(slot);
+                None
+            }
+            None => {
+                let outcome = if *mode == Mode::Enforce { Outcome::Refused } else { Outcome::Shadow };
+                let wait = Duration::from_secs(1);
+                Some(Decision {
+                    policy: Policy::InFlight,
+                    outcome,
+                    burst: *most,
+                    remaining: 0,
+                    next: wait,
+                    retry_after: wait,
+                })
+            }
         }
     }
 
-    /// Takes one request from a bucket, if one is left there.
-    pub fn check(&self, policy: Policy, key: BucketKey) -> Decision {
-        self.limiter(policy).check(key)
+    /// Where a budget is kept, and who limits it.
+    fn bucket(&self, from: Budget) -> (BucketKey, Home, &Limiter<C>) {
+        match from {
+            Budget::Token(key) | Budget::Session(key) => (key, Home::Wherever, &self.token),
+            Budget::Caller(key, place) => (key, Home::Accepted, self.of_caller(Some(place))),
+            Budget::User { pair, own, .. } if self.stores.is_accepted(pair) => (own, Home::Accepted, &self.token),
+            Budget::User { here, .. } => (here, Home::Wherever, &self.token),
+            Budget::Client(key) => (key, Home::Addresses, &self.client),
+        }
     }
 
-    /// Whole requests left in a bucket now, of how many. Takes none.
-    pub fn left(&self, policy: Policy, key: BucketKey) -> (u32, u32) {
-        let limiter = self.limiter(policy);
-        let now = limiter.limiter.clock().now().as_nanos();
-        // A change that fails leaves the bucket as it is.
-        let time = self.store.update(limiter.bucket(key), Err::<((), u64), _>).err().flatten().unwrap_or_default();
-        let (left, _) = limiter.rate.left(Duration::from_nanos(time.saturating_sub(now)));
-        (left, limiter.rate.burst.get())
+    fn of_caller(&self, place: Option<usize>) -> &Limiter<C> {
+        place.and_then(|place| self.callers.get(place)?.as_ref()).unwrap_or(&self.token)
     }
 
-    /// `RateLimit-Policy` of a limit.
-    pub const fn policy_header(&self, policy: Policy) -> &HeaderValue {
-        &self.limiter(policy).header
+    /// Grafana has accepted a credential.
+    pub fn accept(&self, from: Budget) {
+        if let Budget::Token(key) | Budget::Session(key) | Budget::User { pair: key, .. } = from {
+            self.stores.accept(key);
+        }
     }
 
-    /// Requests that a limit lets through at once.
-    pub const fn burst(&self, policy: Policy) -> u32 {
-        self.limiter(policy).rate.burst.get()
+    /// Grafana has answered 401 to a credential; `condemned` says that it will to the next request with it, too.
+    pub fn fail(&self, from: Budget, address: BucketKey, condemned: bool) {
+        // A session that has ended is nobody's guess: browsers send its cookie on.
+        let (Budget::Token(key) | Budget::Caller(key, _) | Budget::User { pair: key, .. }) = from else { return };
+        self.failures.charge(key, address);
+        if condemned {
+            self.stores.disown(key);
+        }
+    }
+
+    /// Whole requests left in the bucket of a token now, of how many. Takes none.
+    pub fn left(&self, token: BucketKey, caller: Option<usize>) -> (u32, u32) {
+        let limiter = self.of_caller(caller);
+        let debt = limiter.debt(self.stores.time(token, Home::Wherever), self.now());
+        (limiter.rate.left(debt).0, limiter.rate.burst.get())
+    }
+
+    /// `RateLimit-Policy` of the limit that decided about a caller.
+    pub fn policy_header(&self, policy: Policy, caller: Option<usize>) -> &HeaderValue {
+        match (policy, &self.in_flight) {
+            (Policy::InFlight, Some((.., header))) => header,
+            (Policy::Token | Policy::InFlight, _) => &self.of_caller(caller).header,
+            (Policy::Client, _) => &self.client.header,
+            (Policy::AuthFailures, _) => &self.failures.limiter.header,
+        }
     }
 
     /// Buckets that are not full now.
     pub fn tracked(&self) -> usize {
-        let now = self.token.limiter.clock().now().as_nanos();
-        self.store.in_debt(now)
+        self.stores.in_debt(self.now())
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now().as_nanos()
     }
 }
 

@@ -1,10 +1,12 @@
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use governor::clock::FakeRelativeClock;
 use proptest::prelude::*;
 
+mod simulation;
+
 use super::*;
+use crate::domain::limit::{Limit, Rate};
 use crate::domain::token::HashKey;
 
 fn rate(per_second: u64, burst: u32) -> Rate {
@@ -13,8 +15,15 @@ fn rate(per_second: u64, burst: u32) -> Rate {
 
 fn limits(rate: Rate, max_tracked: usize) -> (Limits<FakeRelativeClock>, FakeRelativeClock) {
     let clock = FakeRelativeClock::default();
-    let settings = Settings { per_token: rate, per_client: rate, exempt: Vec::new(), max_tracked };
-    (Limits::with_clock(&settings, clock.clone()), clock)
+    (Limits::with_clock(&Settings::new(rate, rate, max_tracked), clock.clone()), clock)
+}
+
+impl<C: Clock + Clone> Limits<C> {
+    /// One request from a budget, as of an address that never failed.
+    fn spend(&self, from: Budget) -> Decision {
+        let checked = self.check(&Ask { from, cost: NonZeroU32::MIN }, || key(u64::MAX));
+        checked.decision.expect("a limit is in force")
+    }
 }
 
 fn key(number: u64) -> BucketKey {
@@ -29,7 +38,7 @@ fn admits_rate_times_time_plus_burst_and_not_one_more_or_less() {
         let step = Duration::from_nanos(1_000_000_000 / per_second / 20);
         let mut admitted = 0u64;
         for _ in 0..60_000 {
-            admitted += u64::from(limits.check(Policy::Token, key(1)).admitted);
+            admitted += u64::from(limits.spend(Budget::Token(key(1))).is_admitted());
             clock.advance(step);
         }
         let expected = 3_000 + u64::from(burst);
@@ -40,27 +49,27 @@ fn admits_rate_times_time_plus_burst_and_not_one_more_or_less() {
 #[test]
 fn a_refusal_costs_nothing_and_a_retry_in_time_succeeds() {
     let (limits, clock) = limits(rate(2, 2), 100);
-    assert!(limits.check(Policy::Token, key(1)).admitted);
-    assert!(limits.check(Policy::Token, key(1)).admitted);
+    assert!(limits.spend(Budget::Token(key(1))).is_admitted());
+    assert!(limits.spend(Budget::Token(key(1))).is_admitted());
     for _ in 0..50 {
-        assert!(!limits.check(Policy::Token, key(1)).admitted);
+        assert!(!limits.spend(Budget::Token(key(1))).is_admitted());
     }
-    let refused = limits.check(Policy::Token, key(1));
+    let refused = limits.spend(Budget::Token(key(1)));
     assert_eq!((refused.remaining, refused.retry_after), (0, Duration::from_millis(500)));
     clock.advance(refused.retry_after);
-    assert!(limits.check(Policy::Token, key(1)).admitted);
-    assert!(limits.check(Policy::Token, key(2)).admitted, "another token pays for this one");
-    assert!(limits.check(Policy::Client, key(3)).admitted);
+    assert!(limits.spend(Budget::Token(key(1))).is_admitted());
+    assert!(limits.spend(Budget::Token(key(2))).is_admitted(), "another token pays for this one");
+    assert!(limits.spend(Budget::Client(key(3))).is_admitted());
 }
 
 #[test]
 fn what_is_told_is_what_happens() {
     let (limits, _) = limits(rate(1, 5), 100);
     for left in (0..5).rev() {
-        let decision = limits.check(Policy::Token, key(1));
-        assert_eq!((decision.admitted, decision.remaining), (true, left));
+        let decision = limits.spend(Budget::Token(key(1)));
+        assert_eq!((decision.is_admitted(), decision.remaining), (true, left));
     }
-    assert!(!limits.check(Policy::Token, key(1)).admitted);
+    assert!(!limits.spend(Budget::Token(key(1))).is_admitted());
 }
 
 #[test]
@@ -68,16 +77,16 @@ fn a_flood_of_keys_stays_within_the_bound_and_spares_those_deepest_in_debt() {
     let (limits, _) = limits(rate(1, 100), 10_000);
     for known in 0..50 {
         for _ in 0..90 {
-            limits.check(Policy::Token, key(known));
+            limits.spend(Budget::Token(key(known)));
         }
     }
     for stranger in 1_000..201_000 {
-        limits.check(Policy::Token, key(stranger));
+        limits.spend(Budget::Token(key(stranger)));
     }
     assert!(limits.tracked() <= 10_000, "{}", limits.tracked());
     for known in 0..50 {
         assert_eq!(
-            limits.check(Policy::Token, key(known)).remaining,
+            limits.spend(Budget::Token(key(known))).remaining,
             9,
             "token {known} got a new budget from the flood"
         );
@@ -86,9 +95,9 @@ fn a_flood_of_keys_stays_within_the_bound_and_spares_those_deepest_in_debt() {
 
 #[test]
 fn buckets_that_are_full_again_are_not_counted() {
-    let (limits, clock) = limits(rate(1, 10), 1000);
+    let (limits, clock) = limits(rate(1, 10), 3000);
     for number in 0..100 {
-        limits.check(Policy::Token, key(number));
+        limits.spend(Budget::Token(key(number)));
     }
     assert_eq!(limits.tracked(), 100);
     clock.advance(Duration::from_secs(2));
@@ -117,15 +126,189 @@ impl Clock for Running {
 fn what_is_left_does_not_depend_on_when_a_limiter_was_made() {
     let clock = Running { clock: FakeRelativeClock::default(), step: Arc::default() };
     let rate = rate(1000, 200);
-    let settings = Settings { per_token: rate, per_client: rate, exempt: Vec::new(), max_tracked: 100 };
-    let limits = Limits::with_clock(&settings, clock);
-    for policy in [Policy::Token, Policy::Client] {
-        let key = key(policy as u64);
+    let limits = Limits::with_clock(&Settings::new(rate, rate, 100), clock);
+    for budget in [Budget::Token(key(1)), Budget::Client(key(2))] {
         for left in (190..200).rev() {
-            assert_eq!(limits.check(policy, key).remaining, left, "{policy:?}");
+            assert_eq!(limits.spend(budget).remaining, left, "{budget:?}");
         }
     }
     assert_eq!(limits.tracked(), 2);
+}
+
+/// Asks for a budget from an address.
+fn ask<C: Clock + Clone>(limits: &Limits<C>, from: Budget, address: u64) -> Checked {
+    limits.check(&Ask { from, cost: NonZeroU32::MIN }, || key(address))
+}
+
+fn policy_and_outcome(checked: &Checked) -> (Policy, Outcome) {
+    checked.decision.map(|decision| (decision.policy, decision.outcome)).unwrap()
+}
+
+fn settings(rate: Rate) -> Settings {
+    Settings::new(rate, rate, 10_000)
+}
+
+#[test]
+fn a_flood_of_invented_tokens_never_reaches_an_accepted_one() {
+    // No debt protects it: its bucket is nearly full.
+    let (limits, _) = limits(rate(1, 100), 10_000);
+    let known = Budget::Token(key(1));
+    limits.spend(known);
+    limits.accept(known);
+    for stranger in 1_000..301_000 {
+        limits.spend(Budget::Token(key(stranger)));
+    }
+    assert!(ask(&limits, known, 0).accepted);
+    assert_eq!(limits.spend(known).remaining, 97);
+    assert!(limits.tracked() <= 10_000, "{}", limits.tracked());
+}
+
+#[test]
+fn what_a_token_spent_before_it_was_accepted_stays_spent() {
+    let (limits, _) = limits(rate(1, 10), 1000);
+    let token = Budget::Token(key(1));
+    for _ in 0..4 {
+        limits.spend(token);
+    }
+    limits.accept(token);
+    assert_eq!(limits.spend(token).remaining, 5);
+    limits.fail(token, key(2), true);
+    assert!(!ask(&limits, token, 3).accepted, "Grafana knows it no more");
+    assert_eq!(limits.left(key(1), None), (4, 10));
+}
+
+#[test]
+fn an_address_that_sends_bad_tokens_is_slowed_and_accepted_ones_pass() {
+    let clock = FakeRelativeClock::default();
+    let failures = Limit { rate: rate(1, 4), mode: None };
+    let limits = Limits::with_clock(&Settings { auth_failures: failures, ..settings(rate(100, 100)) }, clock.clone());
+    let (home, elsewhere) = (1 << 40, 2 << 40);
+    let good = Budget::Token(key(7));
+    limits.accept(good);
+    // Random tokens, each one refused by Grafana.
+    for stranger in 100..104 {
+        let token = Budget::Token(key(stranger));
+        assert_eq!(policy_and_outcome(&ask(&limits, token, home)), (Policy::Token, Outcome::Allowed));
+        limits.fail(token, key(home), true);
+    }
+    let next = ask(&limits, Budget::Token(key(104)), home);
+    assert_eq!(policy_and_outcome(&next), (Policy::AuthFailures, Outcome::Refused));
+    let decision = next.decision.unwrap();
+    assert_eq!((decision.remaining, decision.retry_after), (0, Duration::from_secs(1)));
+    assert_eq!(limits.left(key(104), None), (100, 100), "a refusal costs nothing");
+    // One that was refused before waits for half of the budget: it would take all that is regained from the others.
+    let again = ask(&limits, Budget::Token(key(100)), home).decision.unwrap();
+    assert_eq!((again.policy, again.retry_after), (Policy::AuthFailures, Duration::from_secs(2)));
+    for (budget, address) in [
+        (good, home),
+        (Budget::Token(key(104)), elsewhere),
+        (Budget::Session(key(9)), home),
+        (Budget::Client(key(home + 1)), home),
+        (Budget::Caller(key(10), 0), home),
+    ] {
+        assert!(ask(&limits, budget, address).decision.unwrap().is_admitted(), "{budget:?}");
+    }
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(policy_and_outcome(&ask(&limits, Budget::Token(key(104)), home)), (Policy::Token, Outcome::Allowed));
+    assert_eq!(policy_and_outcome(&ask(&limits, Budget::Token(key(100)), home)).0, Policy::AuthFailures);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(policy_and_outcome(&ask(&limits, Budget::Token(key(100)), home)), (Policy::Token, Outcome::Allowed));
+    clock.advance(Duration::from_secs(60));
+    ask(&limits, Budget::Token(key(100)), home);
+    assert!(limits.failures.is_quiet(), "nobody is looked up for nothing");
+}
+
+#[test]
+fn a_user_is_one_whatever_the_password_and_strangers_spend_their_own() {
+    let (limits, _) = limits(rate(1, 5), 1000);
+    let user = |pair: u64, address: u64| Budget::User { pair: key(pair), own: key(50), here: key(address) };
+    limits.accept(user(1, 60));
+    for left in [4, 3] {
+        assert_eq!(limits.spend(user(1, 60)).remaining, left);
+    }
+    // Wrong passwords share what belongs to their address.
+    for (pair, left) in [(2, 4), (3, 3), (4, 2)] {
+        assert_eq!(limits.spend(user(pair, 61)).remaining, left);
+    }
+    assert_eq!(limits.spend(user(1, 61)).remaining, 2, "the user pays for strangers");
+}
+
+#[test]
+fn a_request_spends_what_it_costs() {
+    let (limits, clock) = limits(rate(1, 10), 1000);
+    let take = |cost| {
+        let ask = Ask { from: Budget::Token(key(1)), cost: NonZeroU32::new(cost).unwrap() };
+        limits.check(&ask, || key(0)).decision.unwrap()
+    };
+    assert_eq!(take(7).remaining, 3);
+    let refused = take(4);
+    assert_eq!(
+        (refused.outcome, refused.remaining, refused.retry_after),
+        (Outcome::Refused, 0, Duration::from_secs(1))
+    );
+    assert_eq!(take(3).remaining, 0, "a refusal spends nothing");
+    clock.advance(Duration::from_secs(10));
+    assert_eq!((take(1000).outcome, take(1).outcome), (Outcome::Allowed, Outcome::Refused), "all that there is");
+}
+
+#[test]
+fn a_shadowed_limit_counts_and_refuses_nothing() {
+    let base = settings(rate(1, 2));
+    for settings in [
+        Settings { mode: Mode::Shadow, ..base.clone() },
+        Settings { per_token: Limit { mode: Some(Mode::Shadow), ..base.per_token }, ..base.clone() },
+    ] {
+        let limits = Limits::with_clock(&settings, FakeRelativeClock::default());
+        let outcomes: Vec<_> = (0..4).map(|_| ask(&limits, Budget::Token(key(1)), 0)).collect();
+        let [_, _, third, fourth] = &outcomes[..] else { unreachable!() };
+        for checked in [third, fourth] {
+            assert_eq!(policy_and_outcome(checked), (Policy::Token, Outcome::Shadow));
+            assert_eq!((checked.shadowed, checked.decision.unwrap().remaining), (checked.decision, 0));
+        }
+        assert!(outcomes[1].shadowed.is_none());
+    }
+    let off = Settings { per_token: Limit { mode: Some(Mode::Off), ..base.per_token }, ..base };
+    let limits = Limits::with_clock(&off, FakeRelativeClock::default());
+    assert!((0..9).all(|_| ask(&limits, Budget::Token(key(1)), 0).decision.is_none()));
+}
+
+#[test]
+fn answers_that_are_outstanding_are_bounded() {
+    let settings = Settings { in_flight_per_token: NonZeroU32::new(2), ..settings(rate(100, 100)) };
+    let limits = Limits::with_clock(&settings, FakeRelativeClock::default());
+    let token = Budget::Token(key(1));
+    let (one, two) = (ask(&limits, token, 0), ask(&limits, token, 0));
+    let third = ask(&limits, token, 0);
+    assert_eq!(policy_and_outcome(&third), (Policy::InFlight, Outcome::Refused));
+    assert_eq!(limits.left(key(1), None).0, 98, "a refusal costs nothing");
+    assert!(
+        ask(&limits, Budget::Session(key(2)), 0).slot.is_some()
+            && ask(&limits, Budget::Client(key(1)), 0).slot.is_none()
+    );
+    let header = limits.policy_header(Policy::InFlight, None);
+    assert_eq!(header, "\"in_flight\";q=2;qu=\"concurrent-requests\"");
+    drop(one);
+    assert_eq!(policy_and_outcome(&ask(&limits, token, 0)), (Policy::Token, Outcome::Allowed));
+    drop(two);
+}
+
+#[test]
+fn a_reload_keeps_every_bucket_and_a_smaller_limit_makes_it_no_worse_than_empty() {
+    let clock = FakeRelativeClock::default();
+    let wide = Settings { overrides: vec![Some(rate(1, 50)), None], ..settings(rate(1, 100)) };
+    let limits = Limits::with_clock(&wide, clock.clone());
+    let (own, other, plain) = (Budget::Caller(key(1), 0), Budget::Caller(key(2), 1), Budget::Token(key(3)));
+    for _ in 0..40 {
+        limits.spend(own);
+        limits.spend(other);
+        limits.spend(plain);
+    }
+    let narrow = limits.reloaded(&Settings { overrides: vec![Some(rate(10, 20)), None], ..wide });
+    assert_eq!((narrow.spend(other).remaining, narrow.spend(plain).remaining), (59, 59));
+    let refused = narrow.spend(own);
+    assert_eq!((refused.outcome, refused.retry_after), (Outcome::Refused, Duration::from_millis(100)));
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(narrow.spend(own).remaining, 19);
 }
 
 proptest! {
@@ -139,9 +322,9 @@ proptest! {
         for gap in gaps {
             clock.advance(Duration::from_nanos(gap));
             level = (level + gap).min(capacity);
-            let decision = limits.check(Policy::Token, key(1));
-            prop_assert_eq!(decision.admitted, level >= period);
-            if decision.admitted {
+            let decision = limits.spend(Budget::Token(key(1)));
+            prop_assert_eq!(decision.is_admitted(), level >= period);
+            if decision.is_admitted() {
                 level -= period;
                 prop_assert_eq!(u64::from(decision.remaining), level / period);
             } else {

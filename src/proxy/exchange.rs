@@ -10,6 +10,7 @@ use http::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::body::Body;
+use crate::limits::Slot;
 use crate::progress::Progress;
 use crate::telemetry::Gauge;
 use crate::upstream::Broken;
@@ -26,6 +27,7 @@ pub struct ExchangeBody {
 pub struct Ending {
     progress: Arc<Progress>,
     in_flight: Arc<AtomicUsize>,
+    slot: Option<Slot>,
     _gauge: Gauge,
 }
 
@@ -34,13 +36,20 @@ impl Ending {
     pub fn begin(progress: Arc<Progress>, in_flight: Arc<AtomicUsize>, gauge: Gauge) -> (Self, usize) {
         progress.begin_exchange();
         let now = in_flight.fetch_add(1, Relaxed) + 1;
-        (Self { progress, in_flight, _gauge: gauge }, now)
+        (Self { progress, in_flight, slot: None, _gauge: gauge }, now)
     }
 }
 
 impl Ending {
+    /// The answer is one of so many that may be outstanding.
+    pub fn hold(&mut self, slot: Option<Slot>) {
+        self.slot = slot;
+    }
+
     /// Both sides agreed on another protocol: from now on the connection's bytes are not ours to judge.
-    pub fn open_tunnel(&self) {
+    pub fn open_tunnel(&mut self) {
+        // What follows is no answer.
+        self.slot = None;
         self.progress.open_tunnel();
     }
 }

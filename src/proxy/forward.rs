@@ -19,11 +19,13 @@ use super::respond::{Answer, proxy_status};
 use super::{Peer, Proxy, peek, upgrade};
 use crate::body::{RequestBody, Upload, UploadFailure, UploadOutcome};
 use crate::domain::classify::{self, Look, Verdict, classify};
+use crate::domain::decide::{Refused, failures_key};
 use crate::domain::framing::Fault;
 use crate::domain::limit::Decision;
-use crate::domain::reason::Reason;
+use crate::domain::past::condemns_token;
+use crate::domain::reason::{Reason, Source};
 use crate::progress::Wait;
-use crate::telemetry::{Refusal, Served, ServedLine};
+use crate::telemetry::{Refusal, Served, ServedLine, TokenLabel};
 use crate::upstream::answer::Head;
 use crate::upstream::{Failure, Incoming, Outward};
 
@@ -42,12 +44,13 @@ impl Proxy {
     /// Serves one request. Whatever happens, there is an answer.
     pub async fn serve(&self, mut request: Request<Uploaded>, peer: &Peer) -> Response<ExchangeBody> {
         let began = Instant::now();
-        let (ending, in_flight) = self.begin(peer);
+        let (mut ending, in_flight) = self.begin(peer);
         let client_upgrade = request.extensions_mut().remove::<OnUpgrade>();
         let (parts, body) = request.into_parts();
         let overloaded = in_flight > self.max_in_flight;
         let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
-        let judged = self.judge(&parts, peer, !overloaded, chunked);
+        let mut judged = self.judge(&parts, peer, !overloaded, chunked);
+        ending.hold(judged.slot.take());
         let mut course = Course { judged, began, upstream: None, refused: false, ending };
         let response = match self.refuse_early(&mut course, &parts, overloaded) {
             Some(answer) => self.refuse(&mut course, answer),
@@ -95,7 +98,7 @@ impl Proxy {
         if let Some(refused) = course.judged.refusal.take() {
             let mut answer = Answer::new(refused.reason, refused.detail, refused.hint);
             answer.retry_after =
-                course.judged.limit.filter(|limit| !limit.admitted).map(|limit| limit.retry_after_seconds());
+                course.judged.limit.filter(|limit| !limit.is_admitted()).map(|limit| limit.retry_after_seconds());
             return Some(answer);
         }
         if overloaded {
@@ -289,34 +292,43 @@ impl Proxy {
         course.refused = true;
         let judged = &course.judged;
         let verdict = self.recall(judged, status, verdict);
-        let limit = judged.limit.filter(|limit| !limit.admitted);
-        self.recorder.refused(Refusal {
-            at: SystemTime::now(),
-            status: status.as_u16(),
-            reason: verdict.reason,
-            detail: verdict.detail,
-            hint: verdict.hint,
-            permission: verdict.permission,
-            facts: judged.facts.clone(),
-            request_id: judged.id.to_str().unwrap_or_default().to_owned(),
-            trace_id: judged.facts.trace_id().map(str::to_owned),
-            client: Some(judged.client),
-            token_name: None,
-            fingerprint: judged.fingerprint,
-            limit: limit.map(|limit| limit.policy.name()),
-            retry_after: limit.map(|limit| limit.retry_after).or(retry_after.map(Duration::from_secs)),
-            duration: course.began.elapsed(),
-            upstream: course.upstream,
-        });
+        if status == StatusCode::UNAUTHORIZED {
+            self.count_failure(judged, verdict.reason);
+        }
+        let limit = judged.limit.filter(|limit| !limit.is_admitted());
+        let mut refusal = tell(course, status, verdict);
+        refusal.limit = limit.map(|limit| limit.policy.name());
+        refusal.retry_after = limit.map(|limit| limit.retry_after).or(retry_after.map(Duration::from_secs));
+        self.recorder.refused(refusal);
+    }
+
+    /// Writes down that a limit would have refused the request, if it were enforced.
+    fn record_shadow(&self, course: &Course, limit: &Decision, refused: Refused) {
+        let verdict = Verdict { reason: refused.reason, detail: refused.detail, hint: refused.hint, permission: None };
+        let mut refusal = tell(course, StatusCode::TOO_MANY_REQUESTS, verdict);
+        refusal.limit = Some(limit.policy.name());
+        refusal.retry_after = Some(limit.retry_after);
+        refusal.shadow = true;
+        self.recorder.shadowed(refusal);
+    }
+
+    /// Grafana, or a hop before it, has answered 401: one more of this address.
+    fn count_failure(&self, judged: &Judged, reason: Reason) {
+        let Some(ask) = judged.ask.filter(|_| matches!(reason.source(), Source::Grafana | Source::Hop)) else { return };
+        let condemned = condemns_token(reason) || matches!(reason, Reason::PasswordWrong | Reason::UserDisabled);
+        self.limits.fail(ask.from, failures_key(judged.client, &self.policy.hash_key), condemned);
     }
 
     /// Puts our own headers on, counts, and ties the answer's end to what it holds.
-    fn finish(&self, mut response: Response<Body>, course: Course) -> Response<ExchangeBody> {
+    fn finish(&self, mut response: Response<Body>, mut course: Course) -> Response<ExchangeBody> {
+        if let Some((limit, refused)) = course.judged.shadowed.take() {
+            self.record_shadow(&course, &limit, refused);
+        }
         let Course { judged, began, upstream, refused, ending } = course;
         let headers = response.headers_mut();
         headers.insert(name::REQUEST_ID, judged.id.clone());
         if let Some(limit) = &judged.limit {
-            self.show_limit(headers, limit);
+            self.show_limit(headers, limit, &judged);
         }
         if let Some(saw) = judged.saw() {
             headers.insert(name::SAW, saw);
@@ -325,7 +337,11 @@ impl Proxy {
         let served = Served {
             method: &judged.facts.method,
             status: response.status(),
-            has_credential: judged.has_credential,
+            token: match &judged.caller {
+                Some(caller) => TokenLabel::Named(&caller.name),
+                None if judged.has_credential => TokenLabel::Other,
+                None => TokenLabel::None,
+            },
             duration,
             overhead: duration.saturating_sub(upstream.unwrap_or_default()),
         };
@@ -341,6 +357,7 @@ impl Proxy {
                 status: served.status,
                 request_id: &judged.id,
                 client: judged.client,
+                token_name: judged.caller.as_ref().map(|caller| &*caller.name),
                 fingerprint: judged.fingerprint,
                 duration,
                 upstream,
@@ -349,8 +366,9 @@ impl Proxy {
         ExchangeBody::wrap(response, ending)
     }
 
-    fn show_limit(&self, headers: &mut HeaderMap, decision: &Decision) {
-        headers.insert(name::RATE_LIMIT_POLICY, self.limits.policy_header(decision.policy).clone());
+    fn show_limit(&self, headers: &mut HeaderMap, decision: &Decision, judged: &Judged) {
+        let caller = judged.caller.as_ref().map(|caller| caller.place);
+        headers.insert(name::RATE_LIMIT_POLICY, self.limits.policy_header(decision.policy, caller).clone());
         headers.insert(name::RATE_LIMIT, decision.header());
     }
 }
@@ -362,6 +380,30 @@ fn answer(mut head: Head, body: Body) -> Response<Body> {
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     response
+}
+
+/// What is told of a request that was refused, or would have been.
+fn tell(course: &Course, status: StatusCode, verdict: Verdict) -> Refusal {
+    let judged = &course.judged;
+    Refusal {
+        at: SystemTime::now(),
+        status: status.as_u16(),
+        reason: verdict.reason,
+        detail: verdict.detail,
+        hint: verdict.hint,
+        permission: verdict.permission,
+        facts: judged.facts.clone(),
+        request_id: judged.id.to_str().unwrap_or_default().to_owned(),
+        trace_id: judged.facts.trace_id().map(str::to_owned),
+        client: Some(judged.client),
+        token_name: judged.caller.as_ref().map(|caller| Arc::clone(&caller.name)),
+        fingerprint: judged.fingerprint,
+        limit: None,
+        retry_after: None,
+        shadow: false,
+        duration: course.began.elapsed(),
+        upstream: course.upstream,
+    }
 }
 
 fn explain(headers: &mut HeaderMap, reason: Reason, status: StatusCode) {

@@ -1,19 +1,22 @@
 //! The gate: asks `domain::decide` about a request, and keeps what must outlive its headers.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::HeaderValue;
 use http::request::Parts;
 
 use super::headers::{Stamp, write_request};
 use super::{Peer, Proxy};
+use crate::domain::caller::Caller;
 use crate::domain::credential::{Changes, Judgement};
-use crate::domain::decide::{Asked, Findings, Refused, decide, user_key};
+use crate::domain::decide::{Asked, Findings, Refused, decide, failures_key, limited, user_key};
 use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
-use crate::domain::limit::Decision;
+use crate::domain::limit::{Ask, Decision};
 use crate::domain::org;
 use crate::domain::request_id;
 use crate::domain::token::{BucketKey, Fingerprint};
+use crate::limits::Slot;
 
 /// A request that has been judged. Large, and handed from step to step: behind a pointer.
 #[derive(Debug)]
@@ -32,8 +35,18 @@ pub(super) struct Judged {
     pub user: Option<BucketKey>,
     /// Whether there was any credential.
     pub has_credential: bool,
-    /// What the limit said.
+    /// The known caller that sent it.
+    pub caller: Option<Arc<Caller>>,
+    /// What the limits were asked for.
+    pub ask: Option<Ask>,
+    /// What they said.
     pub limit: Option<Decision>,
+    /// What a limit that is not enforced would have refused it with.
+    pub shadowed: Option<(Decision, Refused)>,
+    /// Whether Grafana has accepted the credential before.
+    pub accepted: bool,
+    /// Its place among the answers that are outstanding.
+    pub slot: Option<Slot>,
     /// The head that Grafana gets; nothing where the request goes no further.
     pub outward: Vec<u8>,
     /// Whether a WebSocket is asked for.
@@ -51,12 +64,15 @@ impl Proxy {
         let head = Head::collect(&parts.headers);
         let asked =
             Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: peer.address };
-        let found = decide(asked, &self.policy, |limit, key| asks.then(|| self.limits.check(limit, key)));
+        let found = decide(asked, &self.policy);
+        let ask = found.ask.filter(|_| asks);
+        let address = || failures_key(found.client, &self.policy.hash_key);
+        let checked = ask.map(|ask| self.limits.check(&ask, address)).unwrap_or_default();
+        let refused = checked.decision.filter(|decision| !decision.is_admitted());
+        let refusal = found.refusal.clone().or_else(|| refused.map(|decision| limited(&decision, &found)));
         let metrics = self.recorder.metrics();
         metrics.changed(found.credential.changes);
-        if let Some(decision) = &found.limit {
-            metrics.decided(decision, self.limits.burst(decision.policy));
-        }
+        metrics.decided(checked.decision, checked.shadowed);
         let (id, id_is_theirs) = self.request_id(head.request_id);
         let facts = RequestFacts::gather(
             &parts.method,
@@ -73,7 +89,7 @@ impl Proxy {
             authority: self.upstream.authority(),
             chunked,
         };
-        let outward = match found.refusal {
+        let outward = match refusal {
             Some(_) => Vec::new(),
             None => write_request(parts, &head, &found, &self.policy, stamp),
         };
@@ -85,11 +101,16 @@ impl Proxy {
             key: found.key,
             user: user_key(&found.credential, &self.policy.hash_key),
             has_credential: found.key.is_some(),
-            limit: found.limit,
+            ask,
+            limit: checked.decision,
+            shadowed: checked.shadowed.map(|decision| (decision, limited(&decision, &found))),
+            accepted: checked.accepted,
+            slot: checked.slot,
+            caller: found.caller,
             outward,
             wants_upgrade: head.websocket().is_some(),
             probe: head.probe.filter(|value| is_probe(value.as_bytes())).cloned(),
-            refusal: found.refusal,
+            refusal,
         })
     }
 

@@ -16,6 +16,9 @@ impl Proxy {
     pub(super) fn remember(&self, judged: &Judged, status: StatusCode, began: Instant) {
         let facts = &judged.facts;
         let proof = || Proof::of(&facts.method, status, facts.uri.path());
+        if let Some(ask) = judged.ask.filter(|_| !judged.accepted && proof() == Proof::SignedIn) {
+            self.limits.accept(ask.from);
+        }
         let began = began.into_std();
         self.recorder.memory().served(&caller(judged, began), facts.session_cookie, began, proof);
     }
@@ -36,7 +39,13 @@ fn caller(judged: &Judged, at: std::time::Instant) -> Caller<'_> {
     match (judged.key, &facts.auth.token, judged.user) {
         (Some(key), Some(token), _) => {
             let organisation = facts.org.sent;
-            Caller::Token(Sighting { key, kind: Some(token.kind), name: None, organisation, at })
+            Caller::Token(Sighting {
+                key,
+                kind: Some(token.kind),
+                name: judged.caller.as_ref().map(|caller| &caller.name),
+                organisation,
+                at,
+            })
         }
         (Some(pair), None, Some(name)) => Caller::User { name, pair },
         (None, ..) if facts.auth.sent == AuthForm::None && !facts.session_cookie && !facts.render_key => {

@@ -24,6 +24,7 @@ const MOST: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
     reason: Reason,
+    shadow: bool,
     caller: Caller,
 }
 
@@ -49,7 +50,11 @@ enum Caller {
 impl Key {
     fn of(refusal: &Refusal) -> Self {
         let address = || Caller::Address(refusal.client);
-        Self { reason: refusal.reason, caller: refusal.fingerprint.map_or_else(address, Caller::Token) }
+        Self {
+            reason: refusal.reason,
+            shadow: refusal.shadow,
+            caller: refusal.fingerprint.map_or_else(address, Caller::Token),
+        }
     }
 }
 

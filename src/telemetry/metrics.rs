@@ -1,7 +1,7 @@
 //! The counters. What a request touches is an atomic addition; everything else is worked out when somebody asks.
 
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use http::Method;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -13,9 +13,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::scrape::{self, Exposition};
-use super::{Refusal, Served, process};
+use super::{Refusal, Served, TokenLabel, process};
 use crate::domain::credential::{Change, Changes};
-use crate::domain::limit::{Decision, Policy};
+use crate::domain::limit::{Decision, Outcome, Policy};
 use crate::domain::reason::Reason;
 
 pub use super::scrape::Sources;
@@ -58,7 +58,7 @@ impl EncodeLabelValue for Code {
 struct RequestLabels {
     method: &'static str,
     code: Code,
-    token: &'static str,
+    token: Arc<str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -108,8 +108,8 @@ pub struct Metrics {
     /// For each reason and whether there was a credential, the counter of the status that came first: few have others.
     usual: Vec<[OnceLock<(u16, Counter)>; 2]>,
     changes: [Counter; Change::ALL.len()],
-    decisions: [[Counter; 2]; 2],
-    near: [Counter; 2],
+    decisions: [[Counter; 3]; Policy::ALL.len()],
+    near: [Counter; Policy::ALL.len()],
     in_flight: Value,
     upgrades: Value,
     connections: Value,
@@ -186,12 +186,11 @@ impl Metrics {
         process.register_collector(Box::new(process::Process));
         // Each label is there from the beginning: a counter that appears with its first event hides the event.
         let changes = Change::ALL.map(|change| counter(&changes, &ChangeLabels { change: change.name() }));
-        let decisions = [Policy::Token, Policy::Client].map(|policy| {
-            ["allowed", "refused"]
-                .map(|decision| counter(&decisions, &DecisionLabels { policy: policy.name(), decision }))
+        let decisions = Policy::ALL.map(|policy| {
+            [Outcome::Allowed, Outcome::Refused, Outcome::Shadow]
+                .map(|outcome| counter(&decisions, &DecisionLabels { policy: policy.name(), decision: outcome.name() }))
         });
-        let near =
-            [Policy::Token, Policy::Client].map(|policy| counter(&near, &PolicyLabels { policy: policy.name() }));
+        let near = Policy::ALL.map(|policy| counter(&near, &PolicyLabels { policy: policy.name() }));
         let frequent = (0..METHODS.len() * STATUSES.len() * 2).map(|_| OnceLock::new()).collect();
         Self {
             registry,
@@ -236,10 +235,17 @@ impl Metrics {
         let status = STATUSES.iter().position(|status| *status == code);
         let place = method
             .zip(status)
-            .map(|(method, status)| (method * STATUSES.len() + status) * 2 + usize::from(served.has_credential));
+            .map(|(method, status)| {
+                (method * STATUSES.len() + status) * 2 + usize::from(served.token == TokenLabel::Other)
+            })
+            .filter(|_| !matches!(served.token, TokenLabel::Named(_)));
         let find = || {
             let method = method.and_then(|at| METHODS.get(at)).map_or("other", method_name);
-            let token = if served.has_credential { "other" } else { "none" };
+            let token = match served.token {
+                TokenLabel::None => "none".into(),
+                TokenLabel::Other => "other".into(),
+                TokenLabel::Named(name) => Arc::clone(name),
+            };
             counter(&self.requests, &RequestLabels { method, code: Code(code), token })
         };
         match place.and_then(|place| self.frequent.get(place)) {
@@ -253,7 +259,7 @@ impl Metrics {
     /// A request that could not be read has no answer that [`Self::served`] would count, so it is counted here.
     pub(super) fn refused(&self, refusal: &Refusal) {
         if refusal.facts.unread {
-            let labels = RequestLabels { method: "other", code: Code(refusal.status), token: "none" };
+            let labels = RequestLabels { method: "other", code: Code(refusal.status), token: "none".into() };
             counter(&self.requests, &labels).inc();
         }
         let (code, token) = (refusal.status, refusal.token_label());
@@ -284,21 +290,18 @@ impl Metrics {
         }
     }
 
-    /// A limit has decided.
-    pub fn decided(&self, decision: &Decision, burst: u32) {
-        let policy = match decision.policy {
-            Policy::Token => 0,
-            Policy::Client => 1,
-        };
-        if let Some([allowed, refused]) = self.decisions.get(policy) {
-            if decision.admitted {
-                allowed.inc()
-            } else {
-                refused.inc()
-            };
-        }
-        if let Some(near) = self.near.get(policy).filter(|_| decision.admitted && decision.remaining < burst / 5) {
-            near.inc();
+    /// The limits have decided about a request: what the last one said, and the first that would have refused it.
+    pub fn decided(&self, decision: Option<Decision>, shadowed: Option<Decision>) {
+        let shadowed = shadowed.filter(|shadowed| decision.is_none_or(|decision| decision.policy != shadowed.policy));
+        for decision in decision.into_iter().chain(shadowed) {
+            let policy = decision.policy as usize;
+            if let Some(counter) = self.decisions.get(policy).and_then(|counts| counts.get(decision.outcome as usize)) {
+                counter.inc();
+            }
+            let is_near = decision.outcome == Outcome::Allowed && decision.remaining < decision.burst.get() / 5;
+            if let Some(near) = self.near.get(policy).filter(|_| is_near) {
+                near.inc();
+            }
         }
     }
 
@@ -356,7 +359,7 @@ mod tests {
         Served {
             method,
             status,
-            has_credential: true,
+            token: TokenLabel::Other,
             duration: Duration::from_millis(3),
             overhead: Duration::from_micros(70),
         }

@@ -88,6 +88,17 @@ pub struct LogSettings {
     pub requests: RequestLines,
 }
 
+/// What a metric may say about the token of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenLabel<'a> {
+    /// There was none.
+    None,
+    /// One without a name.
+    Other,
+    /// One that the configuration names.
+    Named(&'a Arc<str>),
+}
+
 /// One request that was answered, by whomever.
 #[derive(Clone, Copy, Debug)]
 pub struct Served<'a> {
@@ -95,8 +106,8 @@ pub struct Served<'a> {
     pub method: &'a Method,
     /// The status.
     pub status: StatusCode,
-    /// Whether it carried a credential.
-    pub has_credential: bool,
+    /// What it carried.
+    pub token: TokenLabel<'a>,
     /// From the head of the request to the head of the answer.
     pub duration: Duration,
     /// Of that, what was not Grafana's.
@@ -151,6 +162,11 @@ impl Recorder {
             spans.offer(&refusal);
         }
         self.log.refused(refusal);
+    }
+
+    /// A request was not refused, and would have been if a limit were enforced. No refusal: only the log tells of it.
+    pub fn shadowed(&self, refusal: Refusal) {
+        self.log.refused(Arc::new(refusal));
     }
 
     /// A request was answered.

@@ -57,6 +57,8 @@ pub struct Refusal {
     pub limit: Option<&'static str>,
     /// How long until a retry succeeds.
     pub retry_after: Option<Duration>,
+    /// It was not refused: a limit that is not enforced would have refused it.
+    pub shadow: bool,
     /// From its head to the head of the answer.
     pub duration: Duration,
     /// Of that, Grafana's.
@@ -81,6 +83,7 @@ impl Refusal {
             fingerprint: None,
             limit: None,
             retry_after: None,
+            shadow: false,
             duration: Duration::ZERO,
             upstream: None,
         }
@@ -132,6 +135,9 @@ pub(super) struct RefusalLine<'a>(pub(super) &'a Refusal, pub(super) u64);
 
 impl Tell for RefusalLine<'_> {
     fn opening(&self) -> Opening<'_> {
+        if self.0.shadow {
+            return Opening { at: self.0.at, level: Level::Info, event: "request_would_be_refused" };
+        }
         Opening { at: self.0.at, level: self.0.reason.level().into(), event: "request_refused" }
     }
 
@@ -153,6 +159,8 @@ pub struct ServedLine<'a> {
     pub request_id: &'a HeaderValue,
     /// Who sent it.
     pub client: IpAddr,
+    /// The configured name of its token.
+    pub token_name: Option<&'a str>,
     /// What stands for its token.
     pub fingerprint: Option<Fingerprint>,
     /// From its head to the head of the answer.
@@ -170,7 +178,7 @@ impl Tell for ServedLine<'_> {
         keys.put("status", Field::Integer(self.status.as_u16().into()));
         keys.put("request_id", shown(self.request_id.as_bytes(), MOST));
         keys.put_some("trace_id", self.facts.trace_id().map(|id| Field::Text(id.into())));
-        put_request(keys, self.facts, Some(self.client), None);
+        put_request(keys, self.facts, Some(self.client), self.token_name);
         put_decisions(keys, self.facts, self.fingerprint);
         keys.put("duration_ms", Field::Millis(self.duration));
         keys.put_some("upstream_ms", self.upstream.map(Field::Millis));

@@ -55,7 +55,7 @@ impl Teller {
         let mut folding = Folding::default();
         let mut batch = Vec::new();
         let mut tell = |place, folded: super::fold::Folded| match (place, &self.ring) {
-            (Place::Ring, Some(ring)) => ring.keep(&folded),
+            (Place::Ring, Some(ring)) if !folded.refusal.shadow => ring.keep(&folded),
             (Place::Log, _) if self.lines.wants_refusal(&folded.refusal) => {
                 self.lines.write(&RefusalLine(&folded.refusal, folded.suppressed));
             }
@@ -67,7 +67,7 @@ impl Teller {
                 Turn::Filled => {
                     let now = Instant::now();
                     for refusal in batch.drain(..) {
-                        if let Some(ring) = &self.ring {
+                        if let Some(ring) = self.ring.as_ref().filter(|_| !refusal.shadow) {
                             ring.count(&refusal);
                         }
                         folding.take(refusal, now, &mut tell);

@@ -130,6 +130,8 @@ fn every_recorded_refusal_gets_its_reason_and_passes_untouched() {
             "off",
             "--org-mode",
             "off",
+            "--limits-auth-failures-mode",
+            "off",
             "--rate",
             "1000000/s",
             "--burst",

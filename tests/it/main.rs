@@ -12,6 +12,8 @@
 
 mod admin;
 mod behaviours;
+mod budgets;
+mod callers;
 mod captures;
 mod clients;
 mod demo;

@@ -114,7 +114,7 @@ impl Stage {
         let Some(listening) = self.app.listening.iter().find_map(Endpoint::address) else {
             return Err(io::Error::other("the demo needs an address to listen on, as --listen 127.0.0.1:3001").into());
         };
-        let burst = self.effective.config.limits.per_token.burst;
+        let burst = self.effective.config.limits.per_token.rate.burst;
         Ok(Route { proxy: reachable(listening), standin: self.standin, journal: self.journal.clone(), burst })
     }
 
@@ -125,7 +125,7 @@ impl Stage {
              Each token may send {} requests at once, and then one each {} ms.\n",
             route.proxy,
             route.burst,
-            self.effective.config.limits.per_token.period.as_millis()
+            self.effective.config.limits.per_token.rate.period.as_millis()
         );
         remarks.iter().for_each(|remark| text.push_str(&format!("{remark}\n")));
         output::print(&text);
@@ -190,8 +190,8 @@ fn settle(config: &mut Config, standin: SocketAddr) -> Vec<String> {
     if config.server.tls.take().is_some() {
         remarks.push("TLS is left out: the demo shows plain HTTP.".to_owned());
     }
-    if config.limits.per_token == rate(DEFAULT_LIMIT) {
-        config.limits.per_token = rate(SMALL_LIMIT);
+    if config.limits.per_token.rate == rate(DEFAULT_LIMIT) {
+        config.limits.per_token.rate = rate(SMALL_LIMIT);
     }
     // Whoever tries something out wants to see all of it.
     config.log = LogSettings { format: LogFormat::Json, level: Level::Info, requests: RequestLines::All };

@@ -88,10 +88,10 @@ async fn what_is_not_as_it_must_be_is_found() {
 fn a_limit_that_somebody_chose_stays() {
     let standin = SocketAddr::from(([127, 0, 0, 1], 1));
     let (chosen, _) = settled(&["--rate", "7/s", "--burst", "3"], standin);
-    assert_eq!(chosen.config.limits.per_token.burst.get(), 3);
+    assert_eq!(chosen.config.limits.per_token.rate.burst.get(), 3);
     let (chosen, remarks) = settled(&[], standin);
     assert!(remarks.is_empty(), "{remarks:?}");
-    assert_eq!(chosen.config.limits.per_token, rate(SMALL_LIMIT));
+    assert_eq!(chosen.config.limits.per_token.rate, rate(SMALL_LIMIT));
     assert_eq!(chosen.config.upstream.url.to_string(), "http://127.0.0.1:1");
 }
 

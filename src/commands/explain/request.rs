@@ -127,7 +127,7 @@ fn organisation(head: &Head<'_>, uri: &Uri) -> OrgFacts {
     let named = head.organisation.first().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let named = named.or_else(|| uri.query().and_then(org::target_org));
     let received = named.map(|named| named.chars().take(32).collect::<String>().into());
-    match org::decide(&lines, uri.path(), uri.query(), &settings) {
+    match org::decide(&lines, uri.path(), uri.query(), None, &settings) {
         Ok(found) => OrgFacts { received, sent: found.sent, by: found.by },
         Err(_) => OrgFacts { received, ..OrgFacts::default() },
     }

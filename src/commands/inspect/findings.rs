@@ -7,11 +7,12 @@ use zeroize::Zeroizing;
 
 use super::contents::{Claims, Contents};
 use crate::commands::secret_input;
+use crate::domain::caller::Callers;
 use crate::domain::classify;
 use crate::domain::credential::{self, AuthForm, Changes, Judgement, Repair};
 use crate::domain::decide::{Asked, Policy, decide};
 use crate::domain::head::{AuthFacts, Head};
-use crate::domain::path_rule::PathRules;
+use crate::domain::path_rule::{Costs, PathRules};
 use crate::domain::reason::Reason;
 use crate::domain::token::{Damage, Fingerprint, HashKey, TokenFacts, TokenKind};
 use crate::domain::{client, org};
@@ -100,7 +101,9 @@ impl Findings {
             authorization: credential::Settings::default(),
             org: org::Settings::default(),
             clients: client::Settings::default(),
+            callers: Callers::default(),
             exempt: PathRules::default(),
+            costs: Costs::default(),
             hash_key: key.clone(),
         };
         let head = Head::collect(headers);
@@ -111,7 +114,7 @@ impl Findings {
             head: &head,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
-        let found = decide(asked, &policy, |_, _| None);
+        let found = decide(asked, &policy);
         let judged = &found.credential;
         let identity = judged.identity.as_deref().unwrap_or_default();
         let contents = judged.token.map(|token| Contents::of(token.kind, identity)).unwrap_or_default();

@@ -4,76 +4,128 @@ use std::num::NonZeroU32;
 
 use super::super::mistake::Flaw;
 use super::super::values::{kind::Kind, rate, rule};
-use super::{Field, Key, number};
+use super::{Field, Key, number, optional, or_word, word, word_of};
+use crate::domain::limit::Mode;
 
 /// A burst of more than this is no limit.
 const LARGEST_BURST: u64 = 1_000_000;
 
-fn burst(text: &str) -> Result<NonZeroU32, Flaw> {
-    NonZeroU32::new(number(text)?).ok_or_else(|| Flaw::new("would refuse every request", "write 1 or more"))
+const MODES: [(&str, Mode); 3] = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow), ("off", Mode::Off)];
+
+pub(in super::super) fn burst(text: &str) -> Result<NonZeroU32, Flaw> {
+    let burst: u32 = number(text)?;
+    if u64::from(burst) > LARGEST_BURST {
+        return Err(Flaw::new(
+            format!("is more than {LARGEST_BURST}"),
+            "write less, or set the mode of the limit to off",
+        ));
+    }
+    NonZeroU32::new(burst).ok_or_else(|| Flaw::new("would refuse every request", "write 1 or more"))
 }
 
+/// The three keys of a limit.
+macro_rules! limit {
+    ($limit:ident, $path:literal, $rate:literal, $burst:literal, $short:expr, $help:expr) => {
+        [
+            Key {
+                path: concat!($path, ".rate"),
+                kind: Kind::Rate,
+                absent: None,
+                default: $rate,
+                help: $help[0],
+                short: $short[0],
+                field: Field::One {
+                    set: |config, text| {
+                        config.limits.$limit.rate.period = rate::parse(text)?;
+                        Ok(())
+                    },
+                    show: |config| rate::print(config.limits.$limit.rate.period),
+                },
+            },
+            Key {
+                path: concat!($path, ".burst"),
+                kind: Kind::Integer { least: 1, most: LARGEST_BURST },
+                absent: None,
+                default: $burst,
+                help: $help[1],
+                short: $short[1],
+                field: Field::One {
+                    set: |config, text| {
+                        config.limits.$limit.rate.burst = burst(text)?;
+                        Ok(())
+                    },
+                    show: |config| config.limits.$limit.rate.burst.to_string(),
+                },
+            },
+            Key {
+                path: concat!($path, ".mode"),
+                kind: Kind::Choice(&["enforce", "shadow", "off"]),
+                absent: Some("null"),
+                default: "null",
+                help: "In place of limits.mode, for this limit alone.",
+                short: None,
+                field: Field::One {
+                    set: |config, text| {
+                        config.limits.$limit.mode = optional(text, "null", |text| word(text, &MODES))?;
+                        Ok(())
+                    },
+                    show: |config| or_word(config.limits.$limit.mode.as_ref(), "null", |mode| word_of(mode, &MODES)),
+                },
+            },
+        ]
+    };
+}
+
+pub(super) const MODE: [Key; 1] = [Key {
+    path: "limits.mode",
+    kind: Kind::Choice(&["enforce", "shadow"]),
+    absent: None,
+    default: "enforce",
+    help: "shadow: count and log what would be refused, and let it pass.",
+    short: None,
+    field: Field::One {
+        set: |config, text| {
+            config.limits.mode = word(text, &MODES)?;
+            Ok(())
+        },
+        show: |config| word_of(&config.limits.mode, &MODES),
+    },
+}];
+
+pub(super) const PER_TOKEN: [Key; 3] = limit!(
+    per_token,
+    "limits.per_token",
+    "100/s",
+    "200",
+    [Some("rate"), Some("burst")],
+    ["Requests that each token regains.", "Requests that one token may send at once."]
+);
+
+pub(super) const PER_CLIENT: [Key; 3] = limit!(
+    per_client,
+    "limits.per_client",
+    "50/s",
+    "100",
+    [None, None],
+    [
+        "Requests without a credential that each address (/64 for IPv6) regains.",
+        "Requests without a credential that one address may send at once."
+    ]
+);
+
+pub(super) const AUTH_FAILURES: [Key; 3] = limit!(
+    auth_failures,
+    "limits.auth_failures",
+    "30/m",
+    "30",
+    [None, None],
+    [
+        "401s that each address regains; above it, credentials Grafana has not accepted are refused.",
+        "401s that one address may cause at once."
+    ]
+);
+
 pub(super) const KEYS: &[Key] = &[
-    Key {
-        path: "limits.per_token.rate",
-        kind: Kind::Rate,
-        absent: None,
-        default: "100/s",
-        help: "Requests that each token regains.",
-        short: Some("rate"),
-        field: Field::One {
-            set: |config, text| {
-                config.limits.per_token.period = rate::parse(text)?;
-                Ok(())
-            },
-            show: |config| rate::print(config.limits.per_token.period),
-        },
-    },
-    Key {
-        path: "limits.per_token.burst",
-        kind: Kind::Integer { least: 1, most: LARGEST_BURST },
-        absent: None,
-        default: "200",
-        help: "Requests that one token may send at once.",
-        short: Some("burst"),
-        field: Field::One {
-            set: |config, text| {
-                config.limits.per_token.burst = burst(text)?;
-                Ok(())
-            },
-            show: |config| config.limits.per_token.burst.to_string(),
-        },
-    },
-    Key {
-        path: "limits.per_client.rate",
-        kind: Kind::Rate,
-        absent: None,
-        default: "50/s",
-        help: "Requests without a credential that each address (/64 for IPv6) regains.",
-        short: None,
-        field: Field::One {
-            set: |config, text| {
-                config.limits.per_client.period = rate::parse(text)?;
-                Ok(())
-            },
-            show: |config| rate::print(config.limits.per_client.period),
-        },
-    },
-    Key {
-        path: "limits.per_client.burst",
-        kind: Kind::Integer { least: 1, most: LARGEST_BURST },
-        absent: None,
-        default: "100",
-        help: "Requests without a credential that one address may send at once.",
-        short: None,
-        field: Field::One {
-            set: |config, text| {
-                config.limits.per_client.burst = burst(text)?;
-                Ok(())
-            },
-            show: |config| config.limits.per_client.burst.to_string(),
-        },
-    },
     Key {
         path: "limits.exempt",
         kind: Kind::Path,
@@ -103,6 +155,37 @@ pub(super) const KEYS: &[Key] = &[
                 Ok(())
             },
             show: |config| config.limits.max_tracked.to_string(),
+        },
+    },
+    Key {
+        path: "limits.in_flight_per_token",
+        kind: Kind::Integer { least: 1, most: LARGEST_BURST },
+        absent: Some("null"),
+        default: "null",
+        help: "Answers outstanding at once for one token, user or session.",
+        short: None,
+        field: Field::One {
+            set: |config, text| {
+                config.limits.in_flight_per_token = optional(text, "null", burst)?;
+                Ok(())
+            },
+            show: |config| or_word(config.limits.in_flight_per_token.as_ref(), "null", ToString::to_string),
+        },
+    },
+    Key {
+        path: "limits.cost",
+        kind: Kind::Cost,
+        absent: None,
+        default: "",
+        help: "What a request to a path spends, in place of 1: exact, or a prefix ending in /.",
+        short: None,
+        field: Field::Many {
+            clear: |config| config.limits.cost.clear(),
+            add: |config, text| {
+                config.limits.cost.push(rule::cost(text)?);
+                Ok(())
+            },
+            show: |config| config.limits.cost.iter().map(|(path, cost)| format!("{path}={cost}")).collect(),
         },
     },
 ];

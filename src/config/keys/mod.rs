@@ -3,7 +3,7 @@
 
 mod callers;
 mod http;
-mod limits;
+pub(super) mod limits;
 mod listeners;
 mod operations;
 mod tls;
@@ -91,10 +91,14 @@ pub fn variable_of(path: &str) -> String {
 
 /// Every key, in the order of the reference.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    let groups = [
+    let groups: [&[Key]; 12] = [
         listeners::KEYS,
         upstream::KEYS,
         callers::CREDENTIAL_KEYS,
+        &limits::MODE,
+        &limits::PER_TOKEN,
+        &limits::PER_CLIENT,
+        &limits::AUTH_FAILURES,
         limits::KEYS,
         callers::CLIENT_KEYS,
         tls::KEYS,

@@ -51,6 +51,8 @@ pub enum Kind {
     HeaderName,
     /// A path: exact, or a prefix ending in `/`.
     Path,
+    /// A path and what a request to it spends: `/render/=10`, in a file also `/render/: 10`.
+    Cost,
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
             Self::Network => rule::network(text).map(drop),
             Self::HeaderName => rule::header_name(text).map(drop),
             Self::Path => rule::path(text).map(drop),
+            Self::Cost => rule::cost(text).map(drop),
             Self::Duration { least, most } => within(duration::parse(text)?, least, most, duration::print),
             Self::Size { least, most } => within(size::parse(text)?, least, most, size::print),
             Self::Integer { least, most } => within(whole_number(text)?, least, most, |number| number.to_string()),
@@ -81,6 +84,11 @@ impl Kind {
             (Self::Choice(words), "false") if words.contains(&"off") => "off",
             _ => text,
         }
+    }
+
+    /// Whether a list of such values may be written as keys and values, joined by `=`.
+    pub const fn is_pair(self) -> bool {
+        matches!(self, Self::Cost)
     }
 
     /// The placeholder in the help text.
@@ -99,6 +107,7 @@ impl Kind {
             Self::Network => "CIDR",
             Self::HeaderName => "HEADER",
             Self::Path => "PATH",
+            Self::Cost => "PATH=NUMBER",
         }
     }
 
@@ -114,6 +123,7 @@ impl Kind {
             Self::Network => "network (CIDR)".to_owned(),
             Self::HeaderName => "header name".to_owned(),
             Self::Path => "path: exact, or a prefix ending in `/`".to_owned(),
+            Self::Cost => "path and number (`/render/=10`; in a file `{ /render/: 10 }`)".to_owned(),
             Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
             Self::Duration { least, most } => {
                 format!("duration, {} to {}", duration::print(least), duration::print(most))
@@ -154,6 +164,7 @@ impl Kind {
             Self::Network => json!({ "type": "string", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" }),
             Self::HeaderName => json!({ "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }),
             Self::Path => json!({ "type": "string", "pattern": "^/[^*?#;\\\\]*$" }),
+            Self::Cost => json!({ "type": "string", "pattern": "^/[^*?#;\\\\]*=[1-9][0-9]*$" }),
         }
     }
 }

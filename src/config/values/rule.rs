@@ -1,5 +1,7 @@
 //! What rules are made of: paths, header names, networks.
 
+use std::num::NonZeroU32;
+
 use http::HeaderName;
 use ipnet::IpNet;
 
@@ -28,6 +30,23 @@ pub fn path(text: &str) -> Result<String, Flaw> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// Reads what a request to a path costs: `/render/=10`.
+pub fn cost(text: &str) -> Result<(String, NonZeroU32), Flaw> {
+    const EXAMPLE: &str = "write a path and a number, as \"/render/\": 10 in a file, or /render/=10";
+    let (rule, number) = text.rsplit_once('=').ok_or_else(|| Flaw::new("names no cost", EXAMPLE))?;
+    let cost = number.trim().parse::<u32>().ok().and_then(NonZeroU32::new);
+    let Some(cost) = cost else {
+        return Err(match number.trim() {
+            "0" => Flaw::new("costs nothing", "name the path in limits.exempt, or write 1 or more"),
+            _ => Flaw::new("has a cost that is no whole number", EXAMPLE),
+        });
+    };
+    if cost.get() > 1000 {
+        return Err(Flaw::new("costs more than 1000", "write less: a budget holds a few hundred requests"));
+    }
+    Ok((path(rule.trim())?, cost))
 }
 
 /// Headers that frame a message, route it, or are the credential itself.
@@ -97,6 +116,17 @@ mod tests {
     }
 
     #[test]
+    fn a_cost_is_a_path_and_a_number() {
+        let read = |text: &str| cost(text).map(|(path, cost)| (path, cost.get()));
+        assert_eq!(read("/render/=10"), Ok(("/render/".to_owned(), 10)));
+        assert_eq!(read("/a=b= 2"), Ok(("/a=b".to_owned(), 2)));
+        for text in ["/render/", "/x=0", "/x=-1", "/x=", "x=2", "/x/../y=2", "/x=1001", "=1", ""] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert!(read("/x=0").unwrap_err().cure.contains("limits.exempt"));
+    }
+
+    #[test]
     fn headers_with_a_meaning_are_refused() {
         assert!(header_name("X-Original-Authorization").is_ok());
         for text in ["Authorization", "host", "X Y", "", "X-Auth:", "Transfer-Encoding"] {
@@ -114,7 +144,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "/?\\PC{0,40}") {
-            let _ = (path(&text), header_name(&text), network(&text));
+            let _ = (path(&text), cost(&text), header_name(&text), network(&text));
         }
     }
 }

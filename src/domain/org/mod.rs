@@ -96,15 +96,18 @@ const TWO_HEADERS: &str = "two `X-Grafana-Org-Id` headers that differ";
 
 /// Decides from all `X-Grafana-Org-Id` lines (not their aliases: those never pass), path and query.
 ///
-/// A value that Grafana silently ignores (`abc`, `0`, nothing) counts as none.
+/// A value that Grafana silently ignores (`abc`, `0`, nothing) counts as none. `of_caller` is what the configuration of a
+/// known caller names.
 pub fn decide(
     lines: &[&[u8]],
     path: &str,
     query: Option<&str>,
+    of_caller: Option<u32>,
     settings: &Settings,
 ) -> Result<OrgDecision, OrgRefusal> {
     let named = Named::in_header(lines);
-    let ours = settings.default.map(|org| (org, OrgBy::Default));
+    let of_caller = of_caller.map(|org| (org, OrgBy::Token));
+    let ours = of_caller.or(settings.default.map(|org| (org, OrgBy::Default)));
     match settings.mode {
         OrgMode::Off => Ok(untouched(&named, query)),
         OrgMode::Fill => fill(&named, query, ours),

@@ -12,7 +12,7 @@ fn asked(lines: &[&str], target: &str, settings: &Settings) -> Result<OrgDecisio
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
-    decide(&lines, path, query, settings)
+    decide(&lines, path, query, None, settings)
 }
 
 fn granted(header: OrgHeader, sent: impl Into<Option<u32>>, by: OrgBy) -> Result<OrgDecision, OrgRefusal> {
@@ -126,7 +126,7 @@ proptest! {
         lines in prop::collection::vec("[0-9+ -]{0,3}", 0..3), query in "([&;]?(targetOrgId|orgId|a)=[0-3]?){0,3}",
     ) {
         let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
-        if let Ok(decision) = decide(&lines, "/api/org", Some(&query), &settings(OrgMode::Pin, 2)) {
+        if let Ok(decision) = decide(&lines, "/api/org", Some(&query), None, &settings(OrgMode::Pin, 2)) {
             prop_assert_eq!(decision, OrgDecision { header: H::Set(2), sent: Some(2), by: By::Default });
             for pair in query.split(['&', ';']) {
                 prop_assert!(!matches!(pair.split_once('='), Some(("targetOrgId" | "orgId", "1" | "3"))), "{}", query);
@@ -138,7 +138,7 @@ proptest! {
     fn any_request_is_decided(lines: Vec<Vec<u8>>, path: String, query: Option<String>, org: Option<u32>) {
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
         for mode in [OrgMode::Fill, OrgMode::Pin, OrgMode::Off] {
-            if let Ok(decision) = decide(&lines, &path, query.as_deref(), &settings(mode, org)) {
+            if let Ok(decision) = decide(&lines, &path, query.as_deref(), None, &settings(mode, org)) {
                 // At most one line goes on, unless nothing may be touched.
                 prop_assert!(mode == OrgMode::Off || lines.len() < 2 || decision.header != H::Keep);
             }

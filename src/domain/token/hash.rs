@@ -38,6 +38,19 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// Namespaces of hashes, so that a token never shares a bucket with a cookie or an address of equal bytes.
+pub const CREDENTIAL: u8 = 1;
+/// Session cookies.
+pub const SESSION: u8 = 2;
+/// Addresses that send no credential.
+pub const ADDRESS: u8 = 3;
+/// Users who come with a password.
+pub const USER: u8 = 4;
+/// Addresses whose credentials are refused.
+pub const FAILURES: u8 = 5;
+/// Users who come from one address with a password that was never accepted.
+pub const STRANGER: u8 = 6;
+
 /// What a bucket of the limiter is filed under: a keyed 128-bit hash, so that nobody can aim at another's bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BucketKey(pub u128);

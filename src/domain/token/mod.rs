@@ -5,7 +5,7 @@ mod hash;
 
 pub use self::damage::Damage;
 use self::damage::{legacy_key, service_account_damage, unknown_damage};
-pub use self::hash::{BucketKey, Fingerprint, HashKey};
+pub use self::hash::{ADDRESS, BucketKey, CREDENTIAL, FAILURES, Fingerprint, HashKey, SESSION, STRANGER, USER};
 
 /// The family a token belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -49,6 +49,7 @@ fn full() -> Refusal {
         fingerprint: Some(HashKey::from_bytes([1; 16]).hash(1, b"a").fingerprint()),
         limit: Some("token"),
         retry_after: Some(Duration::from_nanos(1_500_001)),
+        shadow: false,
         duration: Duration::from_micros(12_345),
         upstream: Some(Duration::from_millis(11)),
     }
@@ -101,12 +102,13 @@ fn a_served_request_has_the_same_keys_without_a_reason() {
         status: StatusCode::OK,
         request_id: &HeaderValue::from_static("req-1"),
         client: refusal.client.unwrap(),
+        token_name: Some("reports"),
         fingerprint: refusal.fingerprint,
         duration: refusal.duration,
         upstream: refusal.upstream,
     };
-    let expected = "timestamp level event status request_id method path client forwarded_for user_agent token_kind \
-        token_fingerprint auth_received auth_sent changes org_received org_sent org_by duration_ms upstream_ms";
+    let expected = "timestamp level event status request_id method path client forwarded_for user_agent token_name \
+        token_kind token_fingerprint auth_received auth_sent changes org_received org_sent org_by duration_ms upstream_ms";
     assert_eq!(keys(&write(&served, LogFormat::Json)), expected.split_whitespace().collect::<Vec<_>>());
 }
 
