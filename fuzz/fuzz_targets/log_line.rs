@@ -92,6 +92,7 @@ fuzz_target!(|data: &[u8]| {
         status: StatusCode::OK,
         request_id: &id,
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        token_name: None,
         fingerprint: None,
         duration: Duration::from_micros(1234),
         upstream: None,
