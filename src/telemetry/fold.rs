@@ -50,6 +50,10 @@ enum Caller {
 impl Key {
     fn of(refusal: &Refusal) -> Self {
         let address = || Caller::Address(refusal.client);
+        // The tokens of such a flood are all different, and it is the address that is over its limit.
+        if refusal.reason == Reason::AuthFailuresLimited {
+            return Self { reason: refusal.reason, shadow: refusal.shadow, caller: address() };
+        }
         Self {
             reason: refusal.reason,
             shadow: refusal.shadow,

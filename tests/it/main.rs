@@ -20,6 +20,7 @@ mod demo;
 mod endurance;
 mod desync;
 mod differential;
+mod exactness;
 mod explains;
 mod framing;
 mod http2;

@@ -59,25 +59,29 @@ impl<E: Worth> Places<E> {
     }
 
     /// Changes the entry of `key`. A new one begins as the default, and takes the place of the entry that is worth least,
-    /// unless that is worth more than `worth`: then there is no room, and `None` is returned. `lost` is shown what had to
-    /// go.
+    /// unless that is worth more than `worth`, or `worth` is `None`: then there is no room, and `None` is returned. `lost`
+    /// is shown what had to go.
     pub(super) fn update<T>(
         &self,
         key: BucketKey,
         now: u32,
-        worth: u64,
+        worth: Option<u64>,
         lost: impl FnOnce(&E),
         change: impl FnOnce(&mut E) -> T,
     ) -> Option<T> {
         let (shard, set) = self.place_of(key);
         let mut shard = self.shards.get(shard)?.lock().unwrap_or_else(PoisonError::into_inner);
-        let set = shard.get_mut(set)?.get_or_insert_default();
+        let set = match (shard.get_mut(set)?, worth) {
+            (Some(set), _) => set,
+            (empty, Some(_)) => empty.get_or_insert_default(),
+            (None, None) => return None,
+        };
         let tag = tag_of(key);
         let known = set.tags.iter().position(|other| *other == tag);
         let place = match known {
             Some(place) => place,
             None => {
-                let place = set.room(now, worth)?;
+                let place = set.room(now, worth?)?;
                 let (tag_at, entry) = (set.tags.get_mut(place)?, set.entries.get_mut(place)?);
                 if *tag_at != 0 {
                     lost(entry);

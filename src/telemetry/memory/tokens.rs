@@ -10,11 +10,11 @@ use super::moment::{Moment, Second, Wall, seconds};
 use super::places::Places;
 use super::token::Entry;
 use crate::domain::past::{Proof, TokenPast};
-use crate::domain::reason::Reason;
+use crate::domain::reason::{Reason, Source};
 use crate::domain::token::{BucketKey, Fingerprint, TokenKind};
 
-/// Tokens remembered at most: 9 MB when full, nothing before they come.
-pub const MOST_TOKENS: usize = 100_000;
+/// Tokens remembered at most: less than 5 MB when full, nothing before they come.
+pub const MOST_TOKENS: usize = 50_000;
 
 /// A token in a request, as far as it is remembered.
 #[derive(Clone, Copy, Debug)]
@@ -74,14 +74,16 @@ impl TokenMemory {
     pub fn served(&self, sighting: &Sighting<'_>, proof: impl Fn() -> Proof) -> bool {
         let serve = |entry: &mut Entry, sighting: &Sighting<'_>, now| entry.serve(sighting, now, &proof);
         // Whoever is accepted displaces others; a page that everybody gets must not make room for invented tokens.
-        let found = self.update(sighting, false, serve);
-        found.unwrap_or_else(|| proof() == Proof::SignedIn && self.update(sighting, true, serve) == Some(true))
+        let found = self.update(sighting, Some(false), serve);
+        found.unwrap_or_else(|| proof() == Proof::SignedIn && self.update(sighting, Some(true), serve) == Some(true))
     }
 
     /// A request with a token was refused. Returns what was known before.
     pub fn refused(&self, sighting: &Sighting<'_>, reason: Reason, status: u16, wall: SystemTime) -> TokenPast {
         let clock = Wall::new(wall, self.second(sighting.at));
-        self.update(sighting, false, |entry, sighting, now| {
+        // What we refused without asking Grafana tells nothing about a token that it never saw.
+        let newcomer = !matches!(reason.source(), Source::Proxy | Source::Client);
+        self.update(sighting, newcomer.then_some(false), |entry, sighting, now| {
             let past = entry.past(&clock);
             entry.refuse(sighting, reason, status, now);
             past
@@ -138,10 +140,11 @@ impl TokenMemory {
         seconds(self.began, at)
     }
 
+    /// `newcomer`: whether one that is new may come in, and, where it may, whether it was accepted.
     fn update<T>(
         &self,
         sighting: &Sighting<'_>,
-        accepted: bool,
+        newcomer: Option<bool>,
         change: impl FnOnce(&mut Entry, &Sighting<'_>, Second) -> T,
     ) -> Option<T> {
         let now = self.second(sighting.at);
@@ -150,9 +153,8 @@ impl TokenMemory {
                 self.lossy.store(true, Relaxed);
             }
         };
-        self.places.update(sighting.key, now, Entry::worth_of_newcomer(now, accepted), lost, |entry| {
-            change(entry, sighting, Second::of(now))
-        })
+        let worth = newcomer.map(|accepted| Entry::worth_of_newcomer(now, accepted));
+        self.places.update(sighting.key, now, worth, lost, |entry| change(entry, sighting, Second::of(now)))
     }
 }
 

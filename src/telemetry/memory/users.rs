@@ -49,6 +49,6 @@ impl UserMemory {
 
     fn update<T>(&self, name: BucketKey, now: u32, change: impl FnOnce(&mut Entry) -> T, accepted: bool) -> Option<T> {
         let worth = Entry::newcomer(Second::of(now), accepted).worth(now);
-        self.places.update(name, now, worth, |_| {}, change)
+        self.places.update(name, now, Some(worth), |_| {}, change)
     }
 }
