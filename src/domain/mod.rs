@@ -8,6 +8,7 @@ pub mod request_id;
 pub mod client;
 pub mod proxy_protocol;
 pub mod limit;
+pub mod demand;
 pub mod head;
 pub mod reason;
 pub mod past;
