@@ -9,6 +9,7 @@ pub mod client;
 pub mod proxy_protocol;
 pub mod limit;
 pub mod caller;
+pub mod demand;
 pub mod head;
 pub mod reason;
 pub mod past;
