@@ -206,7 +206,14 @@ impl Console {
     }
 
     fn tokens(&self, limit: Option<usize>) -> Answer {
-        told(&json!({ "tokens": self.token_rows(limit.unwrap_or(TOKENS)) }))
+        let in_force = self.current.load();
+        let value = |key: &str| in_force.config.iter().find(|row| row.key == key).map(|row| row.value.clone());
+        let limit_of_all = json!({
+            "rate": value("limits.per_token.rate"),
+            "burst": value("limits.per_token.burst").and_then(|burst| burst.parse::<u32>().ok()),
+        });
+        let rows = self.token_rows(limit.unwrap_or(TOKENS));
+        told(&json!({ "tokens": rows, "limits": { "per_token": limit_of_all } }))
     }
 
     fn config(&self) -> Answer {

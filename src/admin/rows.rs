@@ -1,10 +1,11 @@
 //! What the API and the page show of tokens and of the configuration.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
 use super::state::InForce;
+use crate::domain::demand::{Demand, Need};
 use crate::domain::limit::Policy;
 use crate::telemetry::memory::TokenState;
 use crate::telemetry::timestamp;
@@ -51,6 +52,39 @@ pub struct TokenRow {
     pub is_refused: bool,
     /// What is left of its limit.
     pub limit: LimitRow,
+    /// What it has needed, where Grafana has accepted it.
+    pub demand: Option<DemandRow>,
+}
+
+/// What a token has needed: for each rate the smallest burst that would have refused none of its requests.
+#[derive(Clone, Debug, Serialize)]
+pub struct DemandRow {
+    /// Requests that were looked at.
+    pub requests: u64,
+    /// Since when.
+    pub since: String,
+    /// The rates, the slowest first.
+    pub needs: Vec<NeedRow>,
+}
+
+/// What one rate needs.
+#[derive(Clone, Debug, Serialize)]
+pub struct NeedRow {
+    /// The rate, as the configuration writes it.
+    pub rate: String,
+    /// The burst; `null` where it is more than a quarter of an hour of the rate.
+    pub burst: Option<u32>,
+}
+
+impl DemandRow {
+    fn of((demand, watched): (Demand, Duration)) -> Self {
+        let row = |need: &Need| NeedRow { rate: format!("{}/s", need.per_second), burst: need.burst };
+        Self {
+            requests: demand.requests(),
+            since: timestamp(SystemTime::now() - watched),
+            needs: demand.needs().iter().map(row).collect(),
+        }
+    }
 }
 
 /// What is left of a limit.
@@ -90,6 +124,7 @@ impl TokenRow {
             last_status: past.refused.as_ref().map(|refused| refused.status),
             is_refused,
             limit: LimitRow { policy: Policy::Token.name(), remaining, burst },
+            demand: in_force.limits.demand(state.key).map(DemandRow::of),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The limiters: governor's GCRA over bounded stores, on a monotonic clock.
 
 mod clock;
+mod demands;
 mod failures;
 mod limiter;
 mod outstanding;
@@ -15,12 +16,14 @@ use std::time::Duration;
 use governor::clock::{Clock, MonotonicClock};
 use http::HeaderValue;
 
-use self::clock::SinceStart;
+use self::clock::{Last, SinceStart};
+use self::demands::Demands;
 use self::failures::Failures;
 use self::limiter::Limiter;
 use self::outstanding::Outstanding;
 pub use self::outstanding::Slot;
 use self::stores::{Home, Stores};
+use crate::domain::demand::Demand;
 use crate::domain::limit::{Ask, Budget, Decision, Mode, Outcome, Policy, Settings};
 use crate::domain::token::BucketKey;
 
@@ -49,13 +52,20 @@ impl Checked {
     }
 }
 
-/// The limits of all callers.
-#[derive(Debug)]
-pub struct Limits<C: Clock + Clone = MonotonicClock> {
+/// What outlives a reload.
+#[derive(Clone, Debug)]
+struct Kept<C: Clock> {
     stores: Stores,
     clock: SinceStart<C>,
     spent_until: Arc<AtomicU64>,
     outstanding: Arc<Outstanding>,
+    demands: Arc<Demands>,
+}
+
+/// The limits of all callers.
+#[derive(Debug)]
+pub struct Limits<C: Clock + Clone = MonotonicClock> {
+    kept: Kept<C>,
     token: Limiter<C>,
     callers: Vec<Option<Limiter<C>>>,
     client: Limiter<C>,
@@ -73,25 +83,26 @@ impl Limits {
 impl<C: Clock + Clone> Limits<C> {
     /// Limits on another clock.
     pub fn with_clock(settings: &Settings, clock: C) -> Self {
-        let stores = Stores::new(settings.max_tracked);
-        Self::over(settings, stores, SinceStart::new(clock), Arc::default(), Outstanding::new())
+        Self::over(
+            settings,
+            Kept {
+                stores: Stores::new(settings.max_tracked),
+                clock: SinceStart::new(clock),
+                spent_until: Arc::default(),
+                outstanding: Outstanding::new(),
+                demands: Arc::new(Demands::new()),
+            },
+        )
     }
 
     /// The same buckets under new settings: each keeps what is left in it, as far as its limit goes. The number of
     /// buckets stays.
     pub fn reloaded(&self, settings: &Settings) -> Self {
-        let (stores, clock) = (self.stores.clone(), self.clock.clone());
-        Self::over(settings, stores, clock, Arc::clone(&self.spent_until), Arc::clone(&self.outstanding))
+        Self::over(settings, self.kept.clone())
     }
 
-    fn over(
-        settings: &Settings,
-        stores: Stores,
-        clock: SinceStart<C>,
-        spent_until: Arc<AtomicU64>,
-        outstanding: Arc<Outstanding>,
-    ) -> Self {
-        let limiter = |policy, rate, mode| Limiter::new(policy, rate, mode, &stores, &clock);
+    fn over(settings: &Settings, kept: Kept<C>) -> Self {
+        let limiter = |policy, rate, mode| Limiter::new(policy, rate, mode, &kept.stores, &kept.clock);
         let mode = settings.mode_of(&settings.per_token);
         let callers = settings.overrides.iter().map(|rate| rate.map(|rate| limiter(Policy::Token, rate, mode)));
         let callers = callers.collect();
@@ -99,9 +110,9 @@ impl<C: Clock + Clone> Limits<C> {
         let client = limiter(Policy::Client, settings.per_client.rate, settings.mode_of(&settings.per_client));
         let mode = settings.mode_of(&settings.auth_failures);
         let failures = limiter(Policy::AuthFailures, settings.auth_failures.rate, mode);
-        let failures = Failures::new(failures, &stores, &spent_until);
+        let failures = Failures::new(failures, &kept.stores, &kept.spent_until);
         let in_flight = settings.in_flight_per_token.map(|most| (most, settings.mode, Policy::in_flight_header(most)));
-        Self { stores, clock, spent_until, outstanding, token, callers, client, failures, in_flight }
+        Self { kept, token, callers, client, failures, in_flight }
     }
 
     /// Asks all limits that a request has to pass: what its address did before what it spends itself, so that a refusal
@@ -124,6 +135,9 @@ impl<C: Clock + Clone> Limits<C> {
         if limiter.mode != Mode::Off {
             let (decision, accepted) = limiter.take(key, home, ask.cost);
             checked.accepted = accepted;
+            if accepted {
+                self.kept.demands.observe(key, Last::read(), ask.cost.get());
+            }
             if checked.settles(decision) {
                 checked.slot = None;
             }
@@ -134,7 +148,7 @@ impl<C: Clock + Clone> Limits<C> {
     /// What the limit of outstanding answers says where it says no.
     fn begin(&self, key: BucketKey, from: Budget, checked: &mut Checked) -> Option<Decision> {
         let (most, mode, _) = self.in_flight.as_ref().filter(|_| !matches!(from, Budget::Client(_)))?;
-        match self.outstanding.begin(key, *most) {
+        match self.kept.outstanding.begin(key, *most) {
             Some((slot, _)) => {
                 checked.slot = Some(slot);
                 None
@@ -159,7 +173,7 @@ impl<C: Clock + Clone> Limits<C> {
         match from {
             Budget::Token(key) | Budget::Session(key) => (key, Home::Wherever, &self.token),
             Budget::Caller(key, place) => (key, Home::Accepted, self.of_caller(Some(place))),
-            Budget::User { pair, own, .. } if self.stores.is_accepted(pair) => (own, Home::Accepted, &self.token),
+            Budget::User { pair, own, .. } if self.kept.stores.is_accepted(pair) => (own, Home::Accepted, &self.token),
             Budget::User { here, .. } => (here, Home::Wherever, &self.token),
             Budget::Client(key) => (key, Home::Addresses, &self.client),
         }
@@ -172,7 +186,7 @@ impl<C: Clock + Clone> Limits<C> {
     /// Grafana has accepted a credential.
     pub fn accept(&self, from: Budget) {
         if let Budget::Token(key) | Budget::Session(key) | Budget::User { pair: key, .. } = from {
-            self.stores.accept(key);
+            self.kept.stores.accept(key);
         }
     }
 
@@ -182,15 +196,21 @@ impl<C: Clock + Clone> Limits<C> {
         let (Budget::Token(key) | Budget::Caller(key, _) | Budget::User { pair: key, .. }) = from else { return };
         self.failures.charge(key, address);
         if condemned {
-            self.stores.disown(key);
+            self.kept.stores.disown(key);
         }
     }
 
     /// Whole requests left in the bucket of a token now, of how many. Takes none.
     pub fn left(&self, token: BucketKey, caller: Option<usize>) -> (u32, u32) {
         let limiter = self.of_caller(caller);
-        let debt = limiter.debt(self.stores.time(token, Home::Wherever), self.now());
+        let debt = limiter.debt(self.kept.stores.time(token, Home::Wherever), self.now());
         (limiter.rate.left(debt).0, limiter.rate.burst.get())
+    }
+
+    /// What a token has needed, and for how long that has been looked at; nothing of one that was never accepted.
+    pub fn demand(&self, token: BucketKey) -> Option<(Demand, Duration)> {
+        let (demand, since) = self.kept.demands.of(token)?;
+        Some((demand, Duration::from_nanos(self.now().saturating_sub(since))))
     }
 
     /// `RateLimit-Policy` of the limit that decided about a caller.
@@ -205,11 +225,11 @@ impl<C: Clock + Clone> Limits<C> {
 
     /// Buckets that are not full now.
     pub fn tracked(&self) -> usize {
-        self.stores.in_debt(self.now())
+        self.kept.stores.in_debt(self.now())
     }
 
     fn now(&self) -> u64 {
-        self.clock.now().as_nanos()
+        self.kept.clock.now().as_nanos()
     }
 }
 

@@ -155,7 +155,9 @@ fn invented_tokens_take_little_room_and_no_budget_but_their_own() {
     let grown = resident(&program).saturating_sub(before);
     println!("{strangers} invented tokens in {:.0?}: {:.1} MiB more", began.elapsed(), grown as f64 / 1_048_576.0);
     assert!(grown < 8 << 20, "{grown} bytes more");
-    assert!(origin.count() < 200, "{} of them reached Grafana", origin.count());
+    // Those that were under way when the limit was reached, and what is regained.
+    let due = 200 + 2 * began.elapsed().as_secs() as usize;
+    assert!(origin.count() < due, "{} of them reached Grafana", origin.count());
     let answer = known();
     assert_eq!((answer.status, left(&answer)), (200, "r=97".to_owned()), "the accepted token's bucket was lost");
     let tracked = program.metric("grafana_token_proxy_ratelimit_tracked").unwrap();
