@@ -67,7 +67,7 @@ fn run(name: &str, count: u64) {
     let limits = Limits::new(&Settings { exempt: exempt.to_vec(), ..Settings::new(rate, rate, 100_000) });
     let policy = Policy {
         authorization: credential::Settings::default(),
-        org: org::Settings { default: Some(1), mode: org::OrgMode::Fill },
+        org: org::Settings { default: Some(1), ..Default::default() },
         clients: client::Settings::default(),
         callers: Callers::default(),
         exempt: PathRules::new(&exempt),
@@ -79,7 +79,7 @@ fn run(name: &str, count: u64) {
         let head = Head::collect(black_box(&headers));
         let asked =
             Asked { method: &Method::GET, uri: &uri, headers: &headers, head: &head, peer: [127, 0, 0, 1].into() };
-        let found = decide(asked, &policy);
+        let found = decide(asked, &policy, |_| None);
         assert!(black_box(&found).refusal.is_none());
         let address = || failures_key(found.client, &policy.hash_key);
         let checked = found.ask.map(|ask| limits.check(&ask, address)).unwrap_or_default();

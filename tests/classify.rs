@@ -129,7 +129,7 @@ fn facts(request: &Value) -> RequestFacts {
     let lines: Vec<&[u8]> = head.authorization.iter().map(|value| value.as_bytes()).collect();
     let auth = auth(&lines);
     let lines: Vec<&[u8]> = head.organisation.iter().map(|value| value.as_bytes()).collect();
-    let settings = org::Settings { default: None, mode: OrgMode::Off };
+    let settings = org::Settings { mode: OrgMode::Off, ..org::Settings::default() };
     let found = org::decide(&lines, uri.path(), uri.query(), None, &settings).expect("nothing is refused");
     let named = head.organisation.first().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let named = named.or_else(|| uri.query().and_then(org::target_org));

@@ -143,12 +143,12 @@ fn the_schema_is_golden() {
 #[test]
 fn flags_of_later_versions_are_known_as_such() {
     for arguments in
-        [&["--org-learn", "on"][..], &["run", "--org-learn", "on"], &["check", "--limits-shared", "redis://x"]]
+        [&["--limits-shared", "redis://x"][..], &["run", "--limits-shared-lease", "0"], &["check", "--limits-shared", "redis://x"]]
     {
         let text = shown(arguments, &[]);
         assert!(text.starts_with("exit code 2") && text.contains("not in this version yet"), "{text}");
     }
-    assert!(shown(&["check", "--org-learn", "off"], &[]).starts_with("exit code 0"));
+    assert!(shown(&["check", "--limits-shared-failure", "local"], &[]).starts_with("exit code 0"));
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn completions_and_the_manual_page_are_made_from_the_same_line() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = shown(&["completions", shell], &[]);
         assert!(text.starts_with("exit code 0") && text.contains("limits-per-client-rate"), "{shell}");
-        assert!(!text.contains("org-learn"), "{shell} offers what this version does not have");
+        assert!(!text.contains("limits-shared-lease"), "{shell} offers what this version does not have");
     }
     assert!(shown(&["completions", "csh"], &[]).starts_with("exit code 2"));
     let page = shown(&["man"], &[]);

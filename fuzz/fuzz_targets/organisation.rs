@@ -15,9 +15,9 @@ fuzz_target!(|data: &[u8]| {
     let exempt = PathRules::new(&["/public/"]).matches_path(path);
     assert!(!exempt || !path.contains("..") || path.split('/').all(|segment| segment != ".."));
     for mode in [OrgMode::Fill, OrgMode::Off] {
-        let _ = decide(&[line.as_bytes()], path, query, None, &Settings { default: Some(PINNED), mode });
+        let _ = decide(&[line.as_bytes()], path, query, None, &Settings { default: Some(PINNED), mode, ..Settings::default() });
     }
-    let pin = Settings { default: Some(PINNED), mode: OrgMode::Pin };
+    let pin = Settings { default: Some(PINNED), mode: OrgMode::Pin, ..Settings::default() };
     let Ok(decision) = decide(&[line.as_bytes()], path, query, None, &pin) else { return };
     assert_eq!((decision.header, decision.sent), (OrgHeader::Set(PINNED), Some(PINNED)));
     // Read independently of the code under test.

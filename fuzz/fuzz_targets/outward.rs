@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
     let mode = [OrgMode::Fill, OrgMode::Pin, OrgMode::Off][usize::from(choice >> 1) % 3];
     let policy = Policy {
         authorization: Authorization { repair, ..Authorization::default() },
-        org: Organisation { default: Some(3), mode },
+        org: Organisation { default: Some(3), mode, ..Organisation::default() },
         clients: Default::default(),
         callers: Default::default(),
         exempt: PathRules::new::<&str>(&[]),
@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
     let head = Head::collect(&parts.headers);
     let asked =
         Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: CLIENT.into() };
-    let found = decide(asked, &policy);
+    let found = decide(asked, &policy, |_| None);
     if found.refusal.is_some() {
         return;
     }

@@ -119,6 +119,10 @@ fn organisation(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>)
             );
             mistakes.push(Mistake::warning(origins.of("org.mode"), "org.mode", flaw));
         }
+        (OrgMode::Off, None) if !config.org.by_host.is_empty() => {
+            let flaw = Flaw::new("is never sent: org.mode is off", "set org.mode to fill or pin, or take it out");
+            mistakes.push(Mistake::warning(origins.of("org.by_host"), "org.by_host", flaw));
+        }
         (OrgMode::Off, Some(default)) => {
             let flaw = Flaw::new(
                 format!("is never sent: org.mode is off, and {default} is for fill and pin"),

@@ -222,6 +222,7 @@ fn example_of(key: &Key) -> &'static str {
         (Some(default), _) if !default.is_empty() => default,
         (_, Kind::Network) => "10.0.0.0/8",
         (_, Kind::Cost) => "/render/: 10",
+        (_, Kind::HostOrganisation) => "team-a.example.com: 2",
         _ => "X-Forwarded-Authorization",
     }
 }
@@ -243,7 +244,7 @@ mod tests {
                         in_flight_per_token: null }\nhttp: { h2c: off }\n";
         let (.., mistakes) = values(&SourceFile { name: "f".into(), text: contract.to_owned() });
         assert_eq!(mistakes, []);
-        for text in ["org: { learn: on }", "limits: { shared: redis://x }"] {
+        for text in ["limits: { shared_lease: 0 }", "limits: { shared: redis://x }"] {
             assert!(cure_of(text).contains("later version"), "{text}");
         }
     }

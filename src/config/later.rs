@@ -16,13 +16,8 @@ const fn later(path: &'static str, defaults: &'static [&'static str]) -> LaterKe
 }
 
 /// All of them. Whoever builds one takes its line out.
-pub const LATER: &[LaterKey] = &[
-    later("org.learn", &["off"]),
-    later("org.by_host", &["{}"]),
-    later("limits.shared", &[]),
-    later("limits.shared_lease", &["auto"]),
-    later("limits.shared_failure", &["local"]),
-];
+pub const LATER: &[LaterKey] =
+    &[later("limits.shared", &[]), later("limits.shared_lease", &["auto"]), later("limits.shared_failure", &["local"])];
 
 impl LaterKey {
     /// Whether `text`, in the spelling of [`spell`], asks for what is not there.

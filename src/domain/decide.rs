@@ -12,7 +12,7 @@ use super::client;
 use super::credential::{self, AuthForm, Change, Judgement, Outward};
 use super::head::{Head, session_cookie};
 use super::limit::{Ask, Budget, Decision, Policy as Limit};
-use super::org::{self, OrgDecision};
+use super::org::{self, OrgBy, OrgDecision};
 use super::path_rule::{Costs, PathRules};
 use super::reason::Reason;
 use super::token::{ADDRESS, BucketKey, CREDENTIAL, FAILURES, HashKey, SESSION, STRANGER, USER};
@@ -84,7 +84,12 @@ pub struct Refused {
 }
 
 /// Decides about one request, but for the limits: those are named in [`Findings::ask`], and asked by whoever holds them.
-pub fn decide<'h>(asked: Asked<'_, 'h>, policy: &Policy) -> Findings<'h> {
+/// `learned` knows to which organisation a token belongs.
+pub fn decide<'h>(
+    asked: Asked<'_, 'h>,
+    policy: &Policy,
+    learned: impl FnOnce(BucketKey) -> Option<u32>,
+) -> Findings<'h> {
     let trusted = policy.clients.trusts(asked.peer);
     let mut found = Findings {
         client: client_of(asked, trusted, policy),
@@ -107,11 +112,13 @@ pub fn decide<'h>(asked: Asked<'_, 'h>, policy: &Policy) -> Findings<'h> {
         return found;
     }
     let lines: SmallVec<[&[u8]; 2]> = asked.head.organisation.iter().map(|line| line.as_bytes()).collect();
-    let of_caller = found.caller.as_ref().and_then(|caller| caller.org);
-    match org::decide(&lines, asked.uri.path(), asked.uri.query(), of_caller, &policy.org) {
+    let of_caller = found.caller.as_ref().and_then(|caller| caller.org).map(|org| (org, OrgBy::Token));
+    let learned = || found.key.filter(|_| policy.org.learn).and_then(learned).map(|org| (org, OrgBy::Learned));
+    let closer = of_caller.or_else(|| of_host(asked, policy)).or_else(learned);
+    match org::decide(&lines, asked.uri.path(), asked.uri.query(), closer, &policy.org) {
         Ok(org) => found.org = org,
         Err(refusal) => {
-            found.refusal = Some(override_refused(&refusal, &policy.org));
+            found.refusal = Some(override_refused(&refusal, &policy.org, closer));
             return found;
         }
     }
@@ -121,6 +128,11 @@ pub fn decide<'h>(asked: Asked<'_, 'h>, policy: &Policy) -> Findings<'h> {
     }
     replace_token(&mut found);
     found
+}
+
+fn of_host(asked: Asked<'_, '_>, policy: &Policy) -> Option<(u32, OrgBy)> {
+    let host = asked.head.host?;
+    policy.org.of_host(host.as_bytes()).map(|org| (org, OrgBy::Host))
 }
 
 /// Grafana gets the token that the operator keeps for this caller; the caller's own never leaves the proxy.
@@ -231,8 +243,8 @@ fn conflict(credential: &Judgement<'_>) -> Option<Refused> {
     })
 }
 
-fn override_refused(refusal: &org::OrgRefusal, settings: &org::Settings) -> Refused {
-    let pinned = match (settings.mode, settings.default) {
+fn override_refused(refusal: &org::OrgRefusal, settings: &org::Settings, closer: Option<(u32, OrgBy)>) -> Refused {
+    let pinned = match (settings.mode, closer.map(|(org, _)| org).or(settings.default)) {
         (org::OrgMode::Pin, Some(org)) => format!("the proxy pins organisation {org}"),
         (org::OrgMode::Pin, None) => "the proxy lets nobody choose an organisation".into(),
         _ => "the request contradicts itself".into(),

@@ -8,8 +8,8 @@ use http::request::Parts;
 
 use super::headers::{Stamp, write_request};
 use super::{Peer, Proxy};
-use crate::domain::caller::Caller;
-use crate::domain::credential::{Changes, Judgement};
+use crate::domain::caller::{Caller, Secret};
+use crate::domain::credential::{Changes, Judgement, Outward};
 use crate::domain::decide::{Asked, Findings, Refused, decide, failures_key, limited, user_key};
 use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
 use crate::domain::limit::{Ask, Decision};
@@ -37,6 +37,8 @@ pub(super) struct Judged {
     pub has_credential: bool,
     /// The known caller that sent it.
     pub caller: Option<Arc<Caller>>,
+    /// What Grafana gets in `Authorization`, where it is to be asked for the organisation of the token.
+    pub learn: Option<Secret>,
     /// What the limits were asked for.
     pub ask: Option<Ask>,
     /// What they said.
@@ -64,7 +66,7 @@ impl Proxy {
         let head = Head::collect(&parts.headers);
         let asked =
             Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: peer.address };
-        let found = decide(asked, &self.policy);
+        let found = decide(asked, &self.policy, |key| self.recorder.memory().organisation(key));
         let ask = found.ask.filter(|_| asks);
         let address = || failures_key(found.client, &self.policy.hash_key);
         let checked = ask.map(|ask| self.limits.check(&ask, address)).unwrap_or_default();
@@ -89,6 +91,7 @@ impl Proxy {
             authority: self.upstream.authority(),
             chunked,
         };
+        let learn = self.credential_to_learn(&found, &head);
         let outward = match refusal {
             Some(_) => Vec::new(),
             None => write_request(parts, &head, &found, &self.policy, stamp),
@@ -107,11 +110,25 @@ impl Proxy {
             accepted: checked.accepted,
             slot: checked.slot,
             caller: found.caller,
+            learn,
             outward,
             wants_upgrade: head.websocket().is_some(),
             probe: head.probe.filter(|value| is_probe(value.as_bytes())).cloned(),
             refusal,
         })
+    }
+
+    fn credential_to_learn(&self, found: &Findings<'_>, head: &Head<'_>) -> Option<Secret> {
+        found
+            .credential
+            .token
+            .and(found.key)
+            .filter(|key| found.org.sent.is_none() && self.wants_organisation(*key))?;
+        let value = match &found.credential.outward {
+            Outward::Replace(value) => value.to_vec(),
+            _ => head.authorization.first()?.as_bytes().to_vec(),
+        };
+        Some(Secret::new(value))
     }
 
     fn request_id(&self, theirs: Option<&HeaderValue>) -> (HeaderValue, bool) {

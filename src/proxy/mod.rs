@@ -5,6 +5,7 @@ mod exchange;
 mod forward;
 mod gate;
 pub mod headers;
+mod learn;
 mod peek;
 mod recall;
 pub mod respond;

@@ -16,6 +16,9 @@ impl Proxy {
     pub(super) fn remember(&self, judged: &Judged, status: StatusCode, began: Instant) {
         let facts = &judged.facts;
         let proof = || Proof::of(&facts.method, status, facts.uri.path());
+        if judged.learn.is_some() && proof() == Proof::SignedIn {
+            self.learn(judged);
+        }
         if let Some(ask) = judged.ask.filter(|_| !judged.accepted && proof() == Proof::SignedIn) {
             self.limits.accept(ask.from);
         }

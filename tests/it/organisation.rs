@@ -1,6 +1,6 @@
 //! The organisation that Grafana sees is the one that the configuration allows.
 
-use crate::support::{Origin, Program, get};
+use crate::support::{Origin, Program, TOKEN, get};
 
 fn sent(origin: &Origin) -> Vec<String> {
     origin.last().all("x-grafana-org-id")
@@ -74,4 +74,73 @@ fn off_touches_nothing() {
     assert_eq!(sent(&origin), Vec::<String>::new());
     get(program.data, "/api/org?orgId=9", &["X-Grafana-Org-Id: 3"]);
     assert_eq!(sent(&origin), ["3"]);
+}
+
+#[test]
+fn each_host_may_have_an_organisation_of_its_own() {
+    let origin = Origin::ok();
+    let arguments = ["--org-by-host", "team-a.example.com=2,[::1]=3", "--org", "1"];
+    for (mode, own) in [("fill", "5"), ("pin", "2")] {
+        let program = Program::before(&origin.url(), &[&arguments[..], &["--org-mode", mode]].concat());
+        let sent = |host: &str, lines: &str| {
+            let request = format!("GET /api/org HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n");
+            let answer = crate::support::ask(program.data, request).unwrap();
+            (answer.status == 200).then(|| origin.last().header("x-grafana-org-id").unwrap())
+        };
+        for (host, organisation) in [
+            ("team-a.example.com", "2"),
+            ("TEAM-A.example.com:3001", "2"),
+            ("[::1]:3001", "3"),
+            ("other.example.com", "1"),
+            ("team-a.example.com.evil", "1"),
+        ] {
+            assert_eq!(sent(host, "").as_deref(), Some(organisation), "{host}, {mode}");
+        }
+        let named = sent("team-a.example.com", &format!("X-Grafana-Org-Id: {own}\r\n"));
+        assert_eq!(named.as_deref(), Some(own), "{mode}");
+        if mode == "pin" {
+            assert_eq!(sent("team-a.example.com", "X-Grafana-Org-Id: 1\r\n"), None, "another host's");
+        }
+    }
+}
+
+#[test]
+fn the_organisation_of_an_accepted_token_is_asked_for_once_and_filled_in() {
+    let origin = Origin::new(|seen, stream| {
+        let (status, body) = match seen.header("x-grafana-org-id").as_deref() {
+            // As Grafana 11 answers a token of another organisation.
+            Some(other) if other != "3" => (
+                "401 Unauthorized",
+                "{\"message\":\"Unauthorized\",\"messageId\":\"api-key.organization-mismatch\",\"statusCode\":401,\"traceID\":\"\"}",
+            ),
+            _ if seen.lines[0].contains("/api/org ") => ("200 OK", "{\"id\":3,\"name\":\"Three\"}"),
+            _ => ("200 OK", "{}"),
+        };
+        let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        std::io::Write::write_all(stream, format!("{head}{body}").as_bytes()).is_ok()
+    });
+    let program = Program::before(&origin.url(), &["--org-learn", "on"]);
+    let bearer = format!("authorization: bearer {TOKEN}");
+    let asked = || origin.seen().iter().filter(|seen| seen.lines[0] == "GET /grafana/api/org HTTP/1.1").count();
+    let search = || get(program.data, "/grafana/api/search", &[&bearer]).status;
+    assert_eq!(search(), 200);
+    while asked() == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let question = origin.seen().into_iter().find(|seen| seen.lines[0].contains("/grafana/api/org")).unwrap();
+    assert_eq!(question.header("authorization"), Some(format!("Bearer {TOKEN}")), "as Grafana accepted it");
+    // The answer is on its way back.
+    while origin.last().header("x-grafana-org-id").is_none() {
+        assert_eq!(search(), 200);
+    }
+    assert_eq!(origin.last().header("x-grafana-org-id").as_deref(), Some("3"));
+    assert_eq!((search(), search(), asked()), (200, 200, 1));
+    let refused = get(program.data, "/grafana/api/search", &[&bearer, "X-Grafana-Org-Id: 1"]);
+    assert_eq!(refused.reason(), Some("org_mismatch"));
+    let line = program.refusal(refused.header("x-request-id").unwrap());
+    let detail = line["detail"].as_str().unwrap();
+    assert!(detail.contains("belongs to organisation 3; the request asked for 1, set by the client"), "{line}");
+    // Nobody else's is asked for, nor where it is off.
+    assert_eq!(get(program.data, "/grafana/api/search", &[]).status, 200);
+    assert_eq!(asked(), 1);
 }

@@ -123,7 +123,7 @@ const fn form_of(sent: AuthForm) -> &'static str {
 
 fn organisation(head: &Head<'_>, uri: &Uri) -> OrgFacts {
     let lines: Vec<&[u8]> = head.organisation.iter().map(|value| value.as_bytes()).collect();
-    let settings = org::Settings { default: None, mode: OrgMode::Off };
+    let settings = org::Settings { mode: OrgMode::Off, ..org::Settings::default() };
     let named = head.organisation.first().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let named = named.or_else(|| uri.query().and_then(org::target_org));
     let received = named.map(|named| named.chars().take(32).collect::<String>().into());

@@ -1,5 +1,6 @@
 //! `authorization.*`, `org.*` and `clients.*`: who calls, with what, and where to.
 
+use super::super::mistake::Flaw;
 use super::super::values::{kind::Kind, rule};
 use super::{Field, Key, number, optional, or_word, word, word_of};
 use crate::domain::credential::Repair;
@@ -53,6 +54,41 @@ pub(super) const CREDENTIAL_KEYS: &[Key] = &[
                 Ok(())
             },
             show: |config| or_word(config.org.default.as_ref(), "null", ToString::to_string),
+        },
+    },
+    Key {
+        path: "org.learn",
+        kind: Kind::Choice(&["on", "off"]),
+        absent: None,
+        default: "off",
+        help: "on: ask Grafana once for the organisation of each accepted token, and fill it in.",
+        short: None,
+        field: Field::One {
+            set: |config, text| {
+                config.org.learn = text == "on";
+                Ok(())
+            },
+            show: |config| if config.org.learn { "on".into() } else { "off".into() },
+        },
+    },
+    Key {
+        path: "org.by_host",
+        kind: Kind::HostOrganisation,
+        absent: None,
+        default: "",
+        help: "Organisation of requests to a host; stronger than org.default.",
+        short: None,
+        field: Field::Many {
+            clear: |config| config.org.by_host.clear(),
+            add: |config, text| {
+                let (host, org) = rule::host_organisation(text)?;
+                if config.org.by_host.iter().any(|(known, other)| *known == host && *other != org) {
+                    return Err(Flaw::new("is the second organisation of one host", "name each host once"));
+                }
+                config.org.by_host.push((host, org));
+                Ok(())
+            },
+            show: |config| config.org.by_host.iter().map(|(host, org)| format!("{host}={org}")).collect(),
         },
     },
     Key {

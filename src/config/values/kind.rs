@@ -51,6 +51,8 @@ pub enum Kind {
     HeaderName,
     /// A path: exact, or a prefix ending in `/`.
     Path,
+    /// A host and its organisation: `team-a.example.com=2`, in a file also `team-a.example.com: 2`.
+    HostOrganisation,
     /// A path and what a request to it spends: `/render/=10`, in a file also `/render/: 10`.
     Cost,
 }
@@ -69,6 +71,7 @@ impl Kind {
             Self::HeaderName => rule::header_name(text).map(drop),
             Self::Path => rule::path(text).map(drop),
             Self::Cost => rule::cost(text).map(drop),
+            Self::HostOrganisation => rule::host_organisation(text).map(drop),
             Self::Duration { least, most } => within(duration::parse(text)?, least, most, duration::print),
             Self::Size { least, most } => within(size::parse(text)?, least, most, size::print),
             Self::Integer { least, most } => within(whole_number(text)?, least, most, |number| number.to_string()),
@@ -88,7 +91,7 @@ impl Kind {
 
     /// Whether a list of such values may be written as keys and values, joined by `=`.
     pub const fn is_pair(self) -> bool {
-        matches!(self, Self::Cost)
+        matches!(self, Self::Cost | Self::HostOrganisation)
     }
 
     /// The placeholder in the help text.
@@ -108,6 +111,7 @@ impl Kind {
             Self::HeaderName => "HEADER",
             Self::Path => "PATH",
             Self::Cost => "PATH=NUMBER",
+            Self::HostOrganisation => "HOST=NUMBER",
         }
     }
 
@@ -123,6 +127,9 @@ impl Kind {
             Self::Network => "network (CIDR)".to_owned(),
             Self::HeaderName => "header name".to_owned(),
             Self::Path => "path: exact, or a prefix ending in `/`".to_owned(),
+            Self::HostOrganisation => {
+                "host and number (`team-a.example.com=2`; in a file `{ team-a.example.com: 2 }`)".to_owned()
+            }
             Self::Cost => "path and number (`/render/=10`; in a file `{ /render/: 10 }`)".to_owned(),
             Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
             Self::Duration { least, most } => {
@@ -164,6 +171,7 @@ impl Kind {
             Self::Network => json!({ "type": "string", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" }),
             Self::HeaderName => json!({ "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }),
             Self::Path => json!({ "type": "string", "pattern": "^/[^*?#;\\\\]*$" }),
+            Self::HostOrganisation => json!({ "type": "string", "pattern": "^[^=/:]+=[1-9][0-9]*$" }),
             Self::Cost => json!({ "type": "string", "pattern": "^/[^*?#;\\\\]*=[1-9][0-9]*$" }),
         }
     }

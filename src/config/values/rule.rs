@@ -49,6 +49,26 @@ pub fn cost(text: &str) -> Result<(String, NonZeroU32), Flaw> {
     Ok((path(rule.trim())?, cost))
 }
 
+/// Reads which organisation is behind a host: `team-a.example.com=2`.
+pub fn host_organisation(text: &str) -> Result<(String, u32), Flaw> {
+    const EXAMPLE: &str = "write a host and a number, as team-a.example.com: 2 in a file, or team-a.example.com=2";
+    let (host, org) = text.rsplit_once('=').ok_or_else(|| Flaw::new("names no organisation", EXAMPLE))?;
+    let org = org.trim().parse::<u32>().ok().filter(|org| (1..=i32::MAX as u32).contains(org));
+    let Some(org) = org else {
+        return Err(Flaw::new("names no organisation", "write the number that Grafana shows, 1 or more"));
+    };
+    let host = host.trim().trim_end_matches('.').to_ascii_lowercase();
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let sound = match bracketed {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')),
+    };
+    if !sound {
+        return Err(Flaw::new("is no host", "write it as clients do, without scheme, port, path or wildcard"));
+    }
+    Ok((host, org))
+}
+
 /// Headers that frame a message, route it, or are the credential itself.
 const RESERVED: [&str; 12] = [
     "authorization",
@@ -127,6 +147,16 @@ mod tests {
     }
 
     #[test]
+    fn a_host_has_an_organisation() {
+        for (text, host) in [("Team-A.example.com=2", "team-a.example.com"), ("[::1]=2", "[::1]"), ("g. = 2", "g")] {
+            assert_eq!(host_organisation(text), Ok((host.to_owned(), 2)));
+        }
+        for text in ["a", "a=0", "a=x", "=2", "a:3000=2", "http://a=2", "*.a=2", "a b=2", "[::x]=2", "a=4294967295"] {
+            assert!(host_organisation(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn headers_with_a_meaning_are_refused() {
         assert!(header_name("X-Original-Authorization").is_ok());
         for text in ["Authorization", "host", "X Y", "", "X-Auth:", "Transfer-Encoding"] {
@@ -144,7 +174,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "/?\\PC{0,40}") {
-            let _ = (path(&text), cost(&text), header_name(&text), network(&text));
+            let _ = (path(&text), cost(&text), host_organisation(&text), header_name(&text), network(&text));
         }
     }
 }

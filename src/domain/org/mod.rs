@@ -25,8 +25,29 @@ pub enum OrgMode {
 pub struct Settings {
     /// Sent where nothing else decides.
     pub default: Option<u32>,
+    /// Names in `Host`, in lower case and without a port, and the organisation behind each.
+    pub by_host: Vec<(String, u32)>,
+    /// Whether Grafana is asked once for the organisation of each accepted token.
+    pub learn: bool,
     /// What wins.
     pub mode: OrgMode,
+}
+
+impl Settings {
+    /// The organisation behind the name that a client asked for (RFC 9110 §7.2: a host, and perhaps a port).
+    pub fn of_host(&self, host: &[u8]) -> Option<u32> {
+        if self.by_host.is_empty() {
+            return None;
+        }
+        let port = host.iter().rposition(|byte| *byte == b':');
+        let name = match port.and_then(|at| host.split_at_checked(at)) {
+            // The last group of an address in brackets is no port.
+            Some((name, port)) if port.iter().skip(1).all(u8::is_ascii_digit) => name,
+            _ => host,
+        };
+        let name = name.strip_suffix(b".").unwrap_or(name);
+        self.by_host.iter().find(|(own, _)| own.as_bytes().eq_ignore_ascii_case(name)).map(|(_, org)| *org)
+    }
 }
 
 /// Who chose the organisation: `org_by` in the log.
@@ -96,18 +117,17 @@ const TWO_HEADERS: &str = "two `X-Grafana-Org-Id` headers that differ";
 
 /// Decides from all `X-Grafana-Org-Id` lines (not their aliases: those never pass), path and query.
 ///
-/// A value that Grafana silently ignores (`abc`, `0`, nothing) counts as none. `of_caller` is what the configuration of a
-/// known caller names.
+/// A value that Grafana silently ignores (`abc`, `0`, nothing) counts as none. `closer` is what is known of this caller, and
+/// stronger than the default.
 pub fn decide(
     lines: &[&[u8]],
     path: &str,
     query: Option<&str>,
-    of_caller: Option<u32>,
+    closer: Option<(u32, OrgBy)>,
     settings: &Settings,
 ) -> Result<OrgDecision, OrgRefusal> {
     let named = Named::in_header(lines);
-    let of_caller = of_caller.map(|org| (org, OrgBy::Token));
-    let ours = of_caller.or(settings.default.map(|org| (org, OrgBy::Default)));
+    let ours = closer.or(settings.default.map(|org| (org, OrgBy::Default)));
     match settings.mode {
         OrgMode::Off => Ok(untouched(&named, query)),
         OrgMode::Fill => fill(&named, query, ours),

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn settings(mode: OrgMode, default: impl Into<Option<u32>>) -> Settings {
-    Settings { default: default.into(), mode }
+    Settings { default: default.into(), mode, ..Settings::default() }
 }
 
 fn asked(lines: &[&str], target: &str, settings: &Settings) -> Result<OrgDecision, OrgRefusal> {

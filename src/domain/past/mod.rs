@@ -85,6 +85,8 @@ pub struct Past {
     /// When somebody without an accepted credential was last served where Grafana wants a sign-in: as the anonymous
     /// visitor.
     pub anonymous: Option<SystemTime>,
+    /// The organisation that Grafana said the token belongs to.
+    pub belongs_to: Option<u32>,
 }
 
 /// Whether a reason says what is wrong with the token itself, however it is spelt and whatever was asked for. Damage does

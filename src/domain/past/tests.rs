@@ -23,7 +23,7 @@ fn ago(seconds: u64) -> SystemTime {
 
 fn past(token: TokenPast) -> Past {
     let watched = Duration::from_secs(5 * HOUR);
-    Past { now: now(), watched, lossy: false, token: Some(token), user: None, anonymous: None }
+    Past { now: now(), watched, lossy: false, token: Some(token), user: None, anonymous: None, belongs_to: None }
 }
 
 fn accepted(seconds: u64, organisation: Option<u32>) -> TokenPast {
@@ -110,6 +110,10 @@ fn a_mismatch_names_the_organisation_that_worked() {
     let same = told(&request(Some(1), false), &past(accepted(HOUR, Some(1))), Reason::OrgMismatch);
     assert!(same.detail.contains("Grafana was likely updated"), "{same:?}");
     assert_eq!(same.hint, "Do this.");
+    let known = Past { belongs_to: Some(3), ..past(accepted(HOUR, None)) };
+    let told = told(&request(Some(1), false), &known, Reason::OrgMismatch);
+    assert!(told.detail.contains("belongs to organisation 3; the request asked for 1, set by"), "{told:?}");
+    assert_eq!(told.hint, "Do this; ask for organisation 3, or for none.");
 }
 
 #[test]
@@ -173,7 +177,8 @@ fn a_caller_that_never_looks_is_told() {
 
 fn password(user: UserPast) -> Verdict {
     let watched = Duration::from_secs(HOUR);
-    let past = Past { now: now(), watched, lossy: false, token: None, user: Some(user), anonymous: None };
+    let past =
+        Past { now: now(), watched, lossy: false, token: None, user: Some(user), anonymous: None, belongs_to: None };
     told(&request(None, false), &past, Reason::PasswordWrong)
 }
 
@@ -234,7 +239,7 @@ proptest! {
         (lossy, cookie, seconds, org) in (any::<bool>(), any::<bool>(), 0u64..1_000_000, option::of(1u32..4)),
     ) {
         let watched = Duration::from_secs(seconds);
-        let past = Past { now: now(), watched, lossy, token, user, anonymous: anonymous.map(ago) };
+        let past = Past { now: now(), watched, lossy, token, user, anonymous: anonymous.map(ago), belongs_to: None };
         let permission = Some("a:b".to_owned());
         let before = Verdict { reason, detail: "Found.".into(), hint: "Do this.".into(), permission };
         let mut verdict = before.clone();

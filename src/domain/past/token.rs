@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::head::RequestFacts;
+use super::super::org::OrgBy;
 use super::super::reason::{Reason, Source};
 use super::words::{clock, moment, span};
 use super::{Acceptance, Advice, Past, TokenPast, condemns_token};
@@ -85,6 +86,18 @@ fn unknown(past: &Past, token: &TokenPast, advice: &mut Advice) {
 }
 
 fn mismatch(request: &RequestFacts, past: &Past, token: &TokenPast, advice: &mut Advice) {
+    if let Some((own, asked)) = past.belongs_to.zip(request.org.sent).filter(|(own, asked)| own != asked) {
+        let by = match request.org.by {
+            OrgBy::Client => "the client",
+            OrgBy::Token => "the proxy's `tokens`",
+            OrgBy::Host => "the proxy's `org.by_host`",
+            OrgBy::Learned | OrgBy::Default | OrgBy::None => "the proxy's `org.default`",
+        };
+        advice.say(format!(
+            "Grafana said that this token belongs to organisation {own}; the request asked for {asked}, set by {by}."
+        ));
+        return advice.point(format!("ask for organisation {own}, or for none"));
+    }
     let Some(accepted) = accepted(token) else { return };
     let last = moment(accepted.last, past.now);
     let until = clock(accepted.last, past.now);

@@ -2,6 +2,7 @@
 //! construction, and nothing in it can be turned back into a credential or a name.
 
 mod moment;
+mod organisations;
 mod places;
 mod token;
 mod tokens;
@@ -13,6 +14,7 @@ use std::time::{Instant, SystemTime};
 
 pub use self::moment::Moment;
 use self::moment::{Second, Wall, seconds};
+use self::organisations::Organisations;
 pub use self::tokens::{MOST_TOKENS, Sighting, TokenMemory, TokenState};
 use self::users::UserMemory;
 use crate::domain::past::{Past, Proof};
@@ -45,6 +47,7 @@ pub enum Caller<'a> {
 pub struct Memory {
     tokens: TokenMemory,
     users: UserMemory,
+    organisations: Organisations,
     began: Instant,
     /// When somebody without an accepted credential was last served where Grafana wants a sign-in ([`Second`]).
     anonymous: AtomicU32,
@@ -56,6 +59,7 @@ impl Memory {
         Self {
             tokens: TokenMemory::new(MOST_TOKENS, began),
             users: UserMemory::new(MOST_USERS, began),
+            organisations: Organisations::new(),
             began,
             anonymous: AtomicU32::new(0),
         }
@@ -64,6 +68,21 @@ impl Memory {
     /// The tokens.
     pub const fn tokens(&self) -> &TokenMemory {
         &self.tokens
+    }
+
+    /// The organisation that Grafana said a token belongs to.
+    pub fn organisation(&self, token: BucketKey) -> Option<u32> {
+        self.organisations.of(token)
+    }
+
+    /// Whether it is for the caller to ask Grafana about a token now; whoever comes next need not.
+    pub fn is_organisation_due(&self, token: BucketKey) -> bool {
+        self.organisations.is_due(token, seconds(self.began, Instant::now()))
+    }
+
+    /// Grafana has said which organisation a token belongs to.
+    pub fn learn_organisation(&self, token: BucketKey, organisation: u32) {
+        self.organisations.learn(token, organisation, seconds(self.began, Instant::now()));
     }
 
     /// A request was answered with no refusal. Called for every one of them. `at` need not be exact; `beside` says that a
@@ -101,6 +120,10 @@ impl Memory {
             token,
             user,
             anonymous: self.anonymous(now.wall, second),
+            belongs_to: match caller {
+                Caller::Token(sighting) => self.organisation(sighting.key),
+                _ => None,
+            },
         }
     }
 
