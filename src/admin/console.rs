@@ -11,10 +11,11 @@ use tokio::net::TcpListener;
 use super::filter::{Query, Wrong};
 use super::host;
 use super::page::{self, View};
-use super::rows::TokenRow;
+use super::rows::{PolicyRow, TokenRow};
 use super::serve::{Answer, Reply, answer, serve};
 use super::state::{Current, Reload};
 use super::stream::{self, Readers};
+use crate::domain::limit::Policy;
 use crate::telemetry::memory::Moment;
 use crate::telemetry::ring::{Ring, Told};
 use crate::telemetry::{Recorder, timestamp};
@@ -144,6 +145,7 @@ impl Console {
             last: self.ring.cursor(snapshot.last),
             minutes: &snapshot.minutes,
             tokens: &self.token_rows(TOKENS),
+            policies: &self.policy_rows(),
             in_force: &self.current.load(),
             asked: &asked,
             wrong: wrong.as_deref(),
@@ -199,6 +201,11 @@ impl Console {
         }
     }
 
+    fn policy_rows(&self) -> Vec<PolicyRow> {
+        let (in_force, metrics) = (self.current.load(), self.recorder.metrics());
+        Policy::ALL.map(|policy| PolicyRow::of(policy, &in_force.limits, metrics)).into()
+    }
+
     fn token_rows(&self, most: usize) -> Vec<TokenRow> {
         let states = self.recorder.memory().tokens().snapshot(Moment::now(), most);
         let in_force = self.current.load();
@@ -213,7 +220,12 @@ impl Console {
             "burst": value("limits.per_token.burst").and_then(|burst| burst.parse::<u32>().ok()),
         });
         let rows = self.token_rows(limit.unwrap_or(TOKENS));
-        told(&json!({ "tokens": rows, "limits": { "per_token": limit_of_all } }))
+        let limits = json!({
+            "per_token": limit_of_all,
+            "policies": self.policy_rows(),
+            "tracked": in_force.limits.tracked(),
+        });
+        told(&json!({ "tokens": rows, "limits": limits }))
     }
 
     fn config(&self) -> Answer {

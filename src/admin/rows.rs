@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::state::InForce;
 use crate::domain::demand::{Demand, Need};
-use crate::domain::limit::Policy;
+use crate::domain::limit::{Mode, Policy};
+use crate::limits::Limits;
+use crate::telemetry::Metrics;
 use crate::telemetry::memory::TokenState;
 use crate::telemetry::timestamp;
 
@@ -54,6 +56,35 @@ pub struct TokenRow {
     pub limit: LimitRow,
     /// What it has needed, where Grafana has accepted it.
     pub demand: Option<DemandRow>,
+}
+
+/// What a limit has said since the start.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct PolicyRow {
+    /// Its name.
+    pub policy: &'static str,
+    /// What becomes of requests beyond it.
+    pub mode: &'static str,
+    /// Requests that it lets through at once.
+    pub burst: Option<u32>,
+    /// Requests that passed.
+    pub allowed: u64,
+    /// Requests that it refused.
+    pub refused: u64,
+    /// Requests that it would have refused.
+    pub shadow: u64,
+    /// Requests that left less than a fifth of their budget.
+    pub near_limit: u64,
+}
+
+impl PolicyRow {
+    pub(super) fn of(policy: Policy, limits: &Limits, metrics: &Metrics) -> Self {
+        let rule = limits.rule(policy);
+        let ([allowed, refused, shadow], near_limit) = metrics.decisions(policy);
+        let mode = rule.map_or(Mode::Off, |(mode, _)| mode).name();
+        let burst = rule.map(|(_, burst)| burst.get());
+        Self { policy: policy.name(), mode, burst, allowed, refused, shadow, near_limit }
+    }
 }
 
 /// What a token has needed: for each rate the smallest burst that would have refused none of its requests.

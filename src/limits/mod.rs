@@ -223,6 +223,17 @@ impl<C: Clock + Clone> Limits<C> {
         }
     }
 
+    /// What becomes of requests beyond a limit, and how many it lets through at once; nothing where there is none.
+    pub fn rule(&self, policy: Policy) -> Option<(Mode, NonZeroU32)> {
+        let limiter = match policy {
+            Policy::Token => &self.token,
+            Policy::Client => &self.client,
+            Policy::AuthFailures => &self.failures.limiter,
+            Policy::InFlight => return self.in_flight.as_ref().map(|(most, mode, _)| (*mode, *most)),
+        };
+        Some((limiter.mode, limiter.rate.burst)).filter(|(mode, _)| *mode != Mode::Off)
+    }
+
     /// Buckets that are not full now.
     pub fn tracked(&self) -> usize {
         self.kept.stores.in_debt(self.now())

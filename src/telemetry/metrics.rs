@@ -305,6 +305,13 @@ impl Metrics {
         }
     }
 
+    /// How often a limit said each thing ([`Outcome`], in its order), and how often little was left.
+    pub fn decisions(&self, policy: Policy) -> ([u64; 3], u64) {
+        let place = policy as usize;
+        let counts = self.decisions.get(place).map(|counts| counts.each_ref().map(Counter::get));
+        (counts.unwrap_or_default(), self.near.get(place).map(Counter::get).unwrap_or_default())
+    }
+
     /// A request is under way for as long as this lives.
     pub fn request(&self) -> Gauge {
         Gauge::raise(&self.in_flight)

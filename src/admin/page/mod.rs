@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use self::html::Text;
-use super::rows::TokenRow;
+use super::rows::{PolicyRow, TokenRow};
 use super::state::InForce;
 use crate::domain::reason::Reason;
 use crate::telemetry::ring::{Cursor, Minute, Told};
@@ -36,6 +36,8 @@ pub(super) struct View<'a> {
     pub minutes: &'a [Minute],
     /// The tokens that were seen last.
     pub tokens: &'a [TokenRow],
+    /// What each limit has said.
+    pub policies: &'a [PolicyRow],
     /// The configuration, and how it came to be.
     pub in_force: &'a InForce,
     /// What was asked for, as pairs of a form.
@@ -73,6 +75,8 @@ pub(super) fn render(view: &View<'_>) -> String {
     refusals::list(&mut out, view.refusals, view.last, &emptiness(view));
     out.push_str("</section><section id=\"tokens\"><h2>Tokens</h2>");
     tables::tokens(&mut out, view.tokens);
+    out.push_str("</section><section id=\"limits\"><h2>Limits</h2>");
+    tables::limits(&mut out, view.policies, view.in_force.limits.tracked());
     out.push_str("</section><section id=\"config\"><h2>Configuration</h2>");
     tables::reload(&mut out, view.in_force);
     out.push_str("<details><summary>What is in force, and who set it</summary>");

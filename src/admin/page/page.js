@@ -50,6 +50,7 @@ async function refresh(anew) {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   replace(fresh, "#now");
   replace(fresh, "#tokens");
+  replace(fresh, "#limits");
   replace(fresh, "#reload");
   merge(fresh, anew);
   ages();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::html::Text;
-use crate::admin::rows::{ConfigRow, TokenRow};
+use crate::admin::rows::{ConfigRow, PolicyRow, TokenRow};
 use crate::admin::state::InForce;
 use crate::telemetry::timestamp;
 
@@ -38,6 +38,25 @@ pub(super) fn tokens(out: &mut String, rows: &[TokenRow]) {
         );
     }
     out.push_str("</tbody></table></div>");
+}
+
+/// What each limit has said since the start.
+pub(super) fn limits(out: &mut String, rows: &[PolicyRow], tracked: usize) {
+    out.push_str(
+        "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Limit</th><th scope=\"col\">Mode</th>\
+         <th scope=\"col\">At once</th><th scope=\"col\">Passed</th><th scope=\"col\">Nearly used up</th>\
+         <th scope=\"col\">Refused</th><th scope=\"col\">Would be refused</th></tr></thead><tbody>",
+    );
+    for row in rows {
+        let _ = write!(out, "<tr><th scope=\"row\">{}</th><td>{}</td>", row.policy, row.mode);
+        let burst = row.burst.map_or_else(|| "–".to_owned(), |burst| burst.to_string());
+        let counts = [row.allowed, row.near_limit, row.refused, row.shadow].map(|count| count.to_string());
+        for text in [burst].iter().chain(&counts) {
+            let _ = write!(out, "<td class=\"number\">{text}</td>");
+        }
+        out.push_str("</tr>");
+    }
+    let _ = write!(out, "</tbody></table></div><p>{tracked} buckets are not full now.</p>");
 }
 
 fn outcome(out: &mut String, row: &TokenRow) {
