@@ -142,9 +142,11 @@ fn the_schema_is_golden() {
 
 #[test]
 fn flags_of_later_versions_are_known_as_such() {
-    for arguments in
-        [&["--limits-shared", "redis://x"][..], &["run", "--limits-shared-lease", "0"], &["check", "--limits-shared", "redis://x"]]
-    {
+    for arguments in [
+        &["--limits-shared", "redis://x"][..],
+        &["run", "--limits-shared-lease", "0"],
+        &["check", "--limits-shared", "redis://x"],
+    ] {
         let text = shown(arguments, &[]);
         assert!(text.starts_with("exit code 2") && text.contains("not in this version yet"), "{text}");
     }

@@ -49,6 +49,10 @@ fn pin_lets_no_other_organisation_through() {
         ("/x/../apis/dashboard.grafana.app/v1/namespaces/org-2/dashboards", ""),
         ("/apis//dashboard.grafana.app/v1/namespaces/org-2/dashboards", ""),
         ("/apis/dashboard.grafana.app/v1/namespaces%2forg-2/dashboards", ""),
+        ("/api/orgs/3/users", ""),
+        ("/api/user/using/3", ""),
+        ("/api/users/7/using/3", ""),
+        ("/api//orgs/2", ""),
     ] {
         let lines: Vec<&str> = Some(line).filter(|line| !line.is_empty()).into_iter().collect();
         let answer = get(program.data, path, &lines);
@@ -116,7 +120,8 @@ fn the_organisation_of_an_accepted_token_is_asked_for_once_and_filled_in() {
             _ if seen.lines[0].contains("/api/org ") => ("200 OK", "{\"id\":3,\"name\":\"Three\"}"),
             _ => ("200 OK", "{}"),
         };
-        let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
         std::io::Write::write_all(stream, format!("{head}{body}").as_bytes()).is_ok()
     });
     let program = Program::before(&origin.url(), &["--org-learn", "on"]);

@@ -1,6 +1,7 @@
 //! Which organisation a request may and will reach; every way in (header, query, path).
 
 mod alias;
+mod api_path;
 mod namespace;
 mod value;
 
@@ -223,7 +224,7 @@ fn pin(named: &Named, path: &str, query: Option<&str>, ours: Option<(u32, OrgBy)
     if let Some(way) = query.and_then(|query| value::other_in_query(query, pinned)) {
         return refuse(way);
     }
-    if let Some(way) = namespace::other_in_path(path, pinned) {
+    if let Some(way) = namespace::other_in_path(path, pinned).or_else(|| api_path::other_in_path(path, pinned)) {
         return refuse(way);
     }
     Ok(match ours {
