@@ -8,6 +8,7 @@ pub mod explain;
 mod harden;
 pub mod healthcheck;
 pub mod inspect;
+pub mod limits;
 pub mod man;
 pub mod output;
 mod reload;
@@ -65,6 +66,7 @@ pub fn command_line() -> Command {
         .subcommand(explain::command())
         .subcommand(inspect::command())
         .subcommand(watch::command())
+        .subcommand(limits::command())
         .subcommand(healthcheck::command())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of the configuration"))
         .subcommand(completions::command())
@@ -104,6 +106,7 @@ pub fn execute(
         Some(("explain", matches)) => explain::explain(matches),
         Some(("inspect", matches)) => inspect::inspect(matches, variables),
         Some(("watch", matches)) => watch::watch(matches),
+        Some(("limits", matches)) => limits::limits(matches),
         Some(("healthcheck", matches)) => healthcheck::healthcheck(&effective::load(matches, variables)),
         Some(("schema", _)) => schema::schema(),
         Some(("completions", matches)) => completions::completions(matches),

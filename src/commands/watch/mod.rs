@@ -2,7 +2,7 @@
 
 mod events;
 mod show;
-mod source;
+pub(super) mod source;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -13,6 +13,7 @@ use clap::{Arg, ArgMatches, Command, ValueHint};
 use http::Uri;
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::events::Event;
@@ -43,15 +44,7 @@ pub fn command() -> Command {
     Command::new("watch")
         .about("Follows the refusals of a running proxy, as they happen")
         .after_help(AFTER)
-        .arg(
-            Arg::new("admin")
-                .long("admin")
-                .value_name("URL")
-                .value_hint(ValueHint::Url)
-                .env("GTP_ADMIN")
-                .default_value("http://127.0.0.1:9092")
-                .help("Where the console is: the admin listener of the proxy"),
-        )
+        .arg(admin().help("Where the console is: the admin listener of the proxy"))
         .args(FILTERS.map(filter))
         .arg(
             Arg::new("last")
@@ -63,25 +56,27 @@ pub fn command() -> Command {
         )
 }
 
+/// `--admin URL`.
+pub(super) fn admin() -> Arg {
+    Arg::new("admin")
+        .long("admin")
+        .value_name("URL")
+        .value_hint(ValueHint::Url)
+        .env("GTP_ADMIN")
+        .default_value("http://127.0.0.1:9092")
+}
+
 /// Follows until told to stop.
 pub fn watch(matches: &ArgMatches) -> ExitCode {
-    let url = matches.get_one::<String>("admin").map_or("", String::as_str);
-    if url == "off" {
-        output::complain("the console is off", "name the one of a running proxy: --admin http://127.0.0.1:9092");
-        return ExitCode::from(2);
-    }
-    let Some(source) = source(url, matches) else {
-        output::complain(&format!("`{url}` is no console"), "name it as http://127.0.0.1:9092");
-        return ExitCode::from(2);
+    let source = match console(matches, filter(matches)) {
+        Ok(source) => source,
+        Err(code) => return code,
     };
     let last = matches.get_one("last").copied().unwrap_or_default();
     let show = Show { terminal: io::stdout().is_terminal(), paint: Paint::of_stdout(), width: width() };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            output::complain(&error.to_string(), "look at what the system says");
-            return ExitCode::FAILURE;
-        }
+        Err(code) => return code,
     };
     runtime.block_on(async {
         let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -97,20 +92,45 @@ pub fn watch(matches: &ArgMatches) -> ExitCode {
     })
 }
 
+/// The console that is meant, or what is wrong with it.
+pub(super) fn console(matches: &ArgMatches, filter: String) -> Result<Source, ExitCode> {
+    let url = matches.get_one::<String>("admin").map_or("", String::as_str);
+    if url == "off" {
+        output::complain("the console is off", "name the one of a running proxy: --admin http://127.0.0.1:9092");
+        return Err(ExitCode::from(2));
+    }
+    source(url, filter).ok_or_else(|| {
+        output::complain(&format!("`{url}` is no console"), "name it as http://127.0.0.1:9092");
+        ExitCode::from(2)
+    })
+}
+
+/// Where the console is asked.
+pub(super) fn runtime() -> Result<Runtime, ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(|error| {
+        output::complain(&error.to_string(), "look at what the system says");
+        ExitCode::FAILURE
+    })
+}
+
 /// The console and what is wanted of it. An address alone will do.
-fn source(url: &str, matches: &ArgMatches) -> Option<Source> {
+fn source(url: &str, filter: String) -> Option<Source> {
     let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     let url: Uri = url.parse().ok()?;
     if url.scheme_str() != Some("http") {
         return None;
     }
+    Some(Source { host: url.host()?.to_owned(), port: url.port_u16().unwrap_or(9092), filter })
+}
+
+fn filter(matches: &ArgMatches) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, ..) in FILTERS {
         if let Some(value) = matches.get_one::<String>(name) {
             query.append_pair(name, value);
         }
     }
-    Some(Source { host: url.host()?.to_owned(), port: url.port_u16().unwrap_or(9092), filter: query.finish() })
+    query.finish()
 }
 
 fn width() -> usize {

@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(50);
 
 /// Where the console is, and which refusals are wanted.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(in super::super) struct Source {
     pub host: String,
     pub port: u16,
     /// A query, without the question mark.
@@ -32,7 +32,7 @@ pub(super) struct Source {
 
 /// Why nothing more comes.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(in super::super) enum Failure {
     /// No connection, or it broke.
     #[error("the connection is lost ({0})")]
     Lost(String),
@@ -56,8 +56,8 @@ impl Failure {
     }
 
     /// Complains, and says how to end.
-    pub(super) fn explain(&self, source: &Source) -> ExitCode {
-        let place = format!("http://{}:{}", source.host, source.port);
+    pub(in super::super) fn explain(&self, source: &Source) -> ExitCode {
+        let place = source.place();
         match self {
             Self::Lost(error) => {
                 let cure = "start the proxy, or say where its console is: --admin http://127.0.0.1:9092 (in Kubernetes: \
@@ -77,6 +77,18 @@ impl Failure {
 }
 
 impl Source {
+    /// Where it is.
+    pub(in super::super) fn place(&self) -> String {
+        format!("http://{}:{}", self.host, self.port)
+    }
+
+    /// What it says there, which is JSON.
+    pub(in super::super) async fn read(&self, path: &str) -> Result<Value, Failure> {
+        let answer = self.ask(path).await?;
+        let body = tokio::time::timeout(PATIENCE, answer.into_body().collect()).await.map_err(Failure::lost)?;
+        serde_json::from_slice(&body.map_err(Failure::lost)?.to_bytes()).map_err(Failure::lost)
+    }
+
     async fn ask(&self, path: &str) -> Result<Response<Incoming>, Failure> {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let stream = tokio::time::timeout(PATIENCE, TcpStream::connect((host, self.port)));
@@ -105,9 +117,7 @@ impl Source {
 
     /// The last `count` that fit.
     pub(super) async fn refusals(&self, count: u64) -> Result<Refusals, Failure> {
-        let answer = self.ask(&format!("/api/refusals?limit={count}&{}", self.filter)).await?;
-        let body = answer.into_body().collect().await.map_err(Failure::lost)?.to_bytes();
-        let said: Value = serde_json::from_slice(&body).map_err(Failure::lost)?;
+        let said = self.read(&format!("/api/refusals?limit={count}&{}", self.filter)).await?;
         let Some(cursor) = said.get("cursor").and_then(Value::as_str) else {
             return Err(Failure::Lost("what answers is no console".into()));
         };
