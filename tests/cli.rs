@@ -388,8 +388,11 @@ fn a_log_may_be_packed_cut_and_prefixed() {
 fn what_tells_of_no_demand_is_said_to() {
     let from = |input: &str| text(&fed(&["limits", "suggest", "--from-log", "-"], &[], input.as_bytes()));
     let refusal = r#"{"timestamp":"2026-11-23T08:11:40.500Z","event":"request_refused","reason":"token_rate_limited","client":"10.0.0.9"}"#;
+    let exempt =
+        r#"{"timestamp":"2026-11-23T08:11:40.500Z","event":"request_served","path":"/metrics","client":"10.0.0.9"}"#;
     let all = [
         from(refusal),
+        from(exempt),
         from("nothing of ours\n"),
         from(""),
         shown(&["limits", "suggest", "--from-log", "nowhere.jsonl"], &[]),

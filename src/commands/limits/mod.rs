@@ -169,7 +169,10 @@ fn in_log(log: &Path, matches: &ArgMatches, asked: Option<Rate>) -> Result<Found
             let mut found = Found::in_log(tallies);
             // A packed log that is still being written ends in the middle.
             found.notes.extend(broken.map(|error| format!("the log was read as far as it can be: {error}")));
-            return Ok(found);
+            if !found.rows.is_empty() {
+                return Ok(found);
+            }
+            (format!("no request in {name} was one that limits count"), "see --exempt, and take a log with more in it")
         }
     };
     output::complain(&why, cure);
