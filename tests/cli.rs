@@ -77,9 +77,19 @@ fn long_help_is_complete() {
 
 #[test]
 fn each_command_has_help() {
-    for command in
-        ["run", "demo", "check", "config", "explain", "inspect", "healthcheck", "schema", "completions", "man"]
-    {
+    for command in [
+        "run",
+        "demo",
+        "check",
+        "config",
+        "explain",
+        "inspect",
+        "healthcheck",
+        "limits",
+        "schema",
+        "completions",
+        "man",
+    ] {
         let text = shown(&[command, "-h"], &[]);
         assert!(text.starts_with("exit code 0\n--- standard output\n"), "{text}");
         assert!(text.lines().skip(2).all(|line| line.chars().count() <= 100), "{text}");
@@ -330,5 +340,109 @@ fn completions_and_the_manual_page_are_made_from_the_same_line() {
 fn no_escape_sequence_reaches_a_pipe() {
     for arguments in [&["-h"][..], &["check", "mistakes.yaml"], &["explain"], &["bogus"]] {
         assert!(!shown(arguments, &[]).contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn limits_are_suggested_from_a_log() {
+    golden!("suggest_text", shown(&["limits", "suggest", "--from-log", "traffic.jsonl"], &[]));
+    golden!(
+        "suggest_json",
+        shown(
+            &[
+                "limits",
+                "suggest",
+                "--from-log",
+                "traffic.jsonl",
+                "-o",
+                "json",
+                "--limit-rate",
+                "2/s",
+                "--limit-burst",
+                "5"
+            ],
+            &[]
+        )
+    );
+    let help = shown(&["limits", "suggest", "-h"], &[]);
+    assert!(help.lines().count() <= 50 && help.lines().skip(2).all(|line| line.chars().count() <= 100), "{help}");
+    golden!("suggest_help", help);
+}
+
+#[test]
+fn a_log_may_be_packed_cut_and_prefixed() {
+    let log = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/traffic.jsonl")).unwrap();
+    let arguments = ["limits", "suggest", "--from-log", "-"];
+    let wanted = text(&fed(&arguments, &[], &log));
+    assert!(wanted.starts_with("exit code 0\n--- standard output\n157 requests of 5 callers"), "{wanted}");
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packer.write_all(&log).unwrap();
+    let packed = packer.finish().unwrap();
+    assert_eq!(text(&fed(&arguments, &[], &packed)), wanted);
+    let cut = text(&fed(&arguments, &[], &packed[..packed.len() - 9]));
+    assert!(cut.starts_with("exit code 0") && cut.contains("note: the log was read as far as it can be"), "{cut}");
+    let prefixed: String =
+        String::from_utf8(log).unwrap().lines().map(|line| format!("grafana-1 proxy {line}\n")).collect();
+    assert_eq!(text(&fed(&arguments, &[], prefixed.as_bytes())), wanted);
+}
+
+#[test]
+fn what_tells_of_no_demand_is_said_to() {
+    let from = |input: &str| text(&fed(&["limits", "suggest", "--from-log", "-"], &[], input.as_bytes()));
+    let refusal = r#"{"timestamp":"2026-11-23T08:11:40.500Z","event":"request_refused","reason":"token_rate_limited","client":"10.0.0.9"}"#;
+    let exempt =
+        r#"{"timestamp":"2026-11-23T08:11:40.500Z","event":"request_served","path":"/metrics","client":"10.0.0.9"}"#;
+    let all = [
+        from(refusal),
+        from(exempt),
+        from("nothing of ours\n"),
+        from(""),
+        shown(&["limits", "suggest", "--from-log", "nowhere.jsonl"], &[]),
+        shown(&["limits", "suggest", "--from-log", "traffic.jsonl", "--admin", "http://127.0.0.1:1"], &[]),
+        shown(&["limits", "suggest", "--from-log", "traffic.jsonl", "--limit-rate", "5", "--limit-burst", "2"], &[]),
+        shown(&["limits", "suggest", "--from-log", "traffic.jsonl", "--limit-rate", "5/s"], &[]),
+        shown(&["limits", "suggest", "--admin", "off"], &[]),
+    ];
+    golden!("suggest_wrong", all.join("\n"));
+    let named = shown(&["limits", "suggest", "--from-log", "traffic.jsonl"], &[("GTP_ADMIN", "http://127.0.0.1:1")]);
+    assert!(named.starts_with("exit code 0"), "{named}");
+}
+
+/// One answer of a console, whatever is asked.
+fn console(answer: serde_json::Value) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let answer = answer.to_string();
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());
+        stream.write_all((head + &answer).as_bytes()).unwrap();
+    });
+    address
+}
+
+#[test]
+fn limits_are_suggested_by_a_running_proxy() {
+    let ladder = serde_json::json!([{ "rate": "1/s", "burst": null }, { "rate": "10/s", "burst": 35 }, { "rate": "500/s", "burst": 30 }]);
+    let token = serde_json::json!({
+        "fingerprint": "1d387206b650", "name": null, "kind": "service_account", "last_seen": "2026-11-23T09:00:00.000Z",
+        "demand": { "requests": 70, "since": "2026-11-23T08:00:00.000Z", "needs": ladder },
+    });
+    let limits = serde_json::json!({ "per_token": { "rate": "100/s", "burst": 25 } });
+    let ask = |answer| text(&program(&["limits", "suggest", "--admin", &console(answer)], &[]));
+    golden!("suggest_admin", ask(serde_json::json!({ "tokens": [token], "limits": limits })));
+    let nobody = "127.0.0.1:1";
+    for (said, code) in [
+        (
+            ask(serde_json::json!({ "tokens": [{ "fingerprint": "1d387206b650" }] })),
+            "does not tell what its callers need",
+        ),
+        (ask(serde_json::json!({ "tokens": [] })), "has seen no token yet"),
+        (ask(serde_json::json!({ "hello": 1 })), "is no console"),
+        (text(&program(&["limits", "suggest", "--admin", nobody], &[])), "no console answers"),
+    ] {
+        assert!(said.starts_with("exit code 1\n--- standard error\nerror: ") && said.contains(code), "{said}");
     }
 }

@@ -127,9 +127,10 @@ pub struct Suggestion {
 }
 
 impl Suggestion {
-    /// Room for half as much again, of everything: what a limit is set to that shall not have to be set again soon.
-    pub const fn with_headroom(self) -> Self {
-        Self { per_second: half_more(self.per_second), burst: half_more(self.burst) }
+    /// Room for half as much again, of everything, and for the ten at once that harm nobody: what a limit is set to that
+    /// shall not have to be set again soon.
+    pub fn with_headroom(self) -> Self {
+        Self { per_second: half_more(self.per_second), burst: half_more(self.burst).max(HARMLESS) }
     }
 
     /// As a limit.

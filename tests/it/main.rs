@@ -39,6 +39,7 @@ mod repairs;
 mod secrets;
 mod sockets;
 mod streams;
+mod suggest;
 mod support;
 mod tls;
 mod upstream;

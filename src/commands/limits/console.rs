@@ -109,3 +109,59 @@ fn read_rate(limit: &Value) -> Option<Rate> {
     let burst = u32::try_from(limit.get("burst")?.as_u64()?).ok()?;
     Some(Rate { period, burst: burst.try_into().ok()? })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::demand::{Suggestion, Verdict};
+
+    fn said() -> Value {
+        json!({
+            "limits": { "per_token": { "rate": "20/s", "burst": 30 } },
+            "tokens": [
+                { "fingerprint": "1d387206b650", "name": null, "kind": "service_account", "last_seen": "2026-11-23T09:00:00.000Z",
+                  "demand": { "requests": 70, "since": "2026-11-23T08:00:00.000Z",
+                    "needs": [{ "rate": "10/s", "burst": 35 }, { "rate": "1/s", "burst": 60 }, { "rate": "20/s", "burst": 31 }] } },
+                { "fingerprint": "35edbb786b38", "name": "ci\u{1b}[2J", "kind": "service_account",
+                  "demand": { "requests": 1, "since": "nonsense", "needs": [{ "rate": "1/s", "burst": 1 }] } },
+                { "fingerprint": "000000000000", "served": 12 },
+            ],
+        })
+    }
+
+    #[test]
+    fn the_ladder_of_each_token_is_read() {
+        let found = read(&said(), None);
+        assert_eq!((found.requests, found.token_limit.burst.get(), found.skipped[0].1), (71, 30, 1));
+        let [first, second] = &found.rows[..] else { panic!("{:?}", found.rows) };
+        assert_eq!(first.suggestion, Some(Suggestion { per_second: 10, burst: 35 }));
+        assert_eq!(first.refusals, Refusals::Judged(Verdict::Surely));
+        assert_eq!(second.refusals, Refusals::Judged(Verdict::Never));
+        assert_eq!(second.name.as_deref(), Some("ci\u{fffd}\u{fffd}2J"));
+        assert_eq!(found.span, Some(("2026-11-23T08:00:00.000Z".into(), "2026-11-23T09:00:00.000Z".into())));
+    }
+
+    #[test]
+    fn the_limit_that_is_asked_about_goes_before_the_one_in_force() {
+        let found = read(&said(), Some(built_in((std::time::Duration::from_millis(100), 35))));
+        assert_eq!(found.rows[0].refusals, Refusals::Judged(Verdict::Never));
+    }
+
+    #[test]
+    fn a_proxy_that_does_not_measure_is_no_mistake() {
+        let found = read(&json!({ "tokens": [{ "fingerprint": "000000000000", "served": 12 }] }), None);
+        assert!(found.rows.is_empty() && found.span.is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(rate in "[0-9]{0,12}/?[smh]?", burst in any::<i64>(), text in "\\PC{0,20}") {
+            let token = json!({ "fingerprint": &text, "demand": { "requests": burst, "needs": [{ "rate": rate, "burst": burst }] } });
+            let found = read(&json!({ "limits": { "per_token": { "rate": rate, "burst": burst } }, "tokens": [token, text, burst] }), None);
+            prop_assert!(found.rows.len() <= 1);
+        }
+    }
+}

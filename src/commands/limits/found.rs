@@ -190,7 +190,10 @@ impl Found {
     pub(super) fn sort(&mut self) {
         self.rows.sort_by(|one, other| other.rank().cmp(&one.rank()).then_with(|| one.who.cmp(&other.who)));
         if self.rows.iter().any(|row| row.requests > 0 && row.suggestion.is_none()) {
-            self.notes.push("what needs `more` asked for more at once than any limit gives".to_owned());
+            self.notes.push(
+                "what needs `more` asked for more at once than any limit gives: the lines to paste refuse some of it"
+                    .to_owned(),
+            );
         }
     }
 }

@@ -147,16 +147,14 @@ fn in_log(log: &Path, matches: &ArgMatches, asked: Option<Rate>) -> Result<Found
         exempt: PathRules::new(&exempt),
     };
     let mut tallies = Tallies::new(measure);
-    if let Err(error) = open(log).and_then(|log| tallies.read(log)) {
-        output::complain(
-            &format!("{} cannot be read: {error}", log.display()),
-            "name a log of the proxy, or - for standard input",
-        );
-        return Err(ExitCode::FAILURE);
-    }
+    let broken = open(log).and_then(|log| tallies.read(log)).err();
+    let name = if log.as_os_str() == "-" { "standard input".to_owned() } else { log.display().to_string() };
     let (why, cure) = match (tallies.counts.served, tallies.counts.refused) {
+        (0, 0) if let Some(error) = &broken => {
+            (format!("{name} cannot be read: {error}"), "name a log of the proxy, or - for standard input")
+        }
         (0, 0) => (
-            format!("no line in {} tells of a request", log.display()),
+            format!("no line in {name} tells of a request"),
             "name the log of a proxy that runs with --log-requests all, in JSON, logfmt or pretty",
         ),
         (0, refused) => (
@@ -167,7 +165,15 @@ fn in_log(log: &Path, matches: &ArgMatches, asked: Option<Rate>) -> Result<Found
             "run for a while with --log-requests all (log.requests: all), or ask the running proxy: --admin \
              http://127.0.0.1:9092",
         ),
-        _ => return Ok(Found::in_log(tallies)),
+        _ => {
+            let mut found = Found::in_log(tallies);
+            // A packed log that is still being written ends in the middle.
+            found.notes.extend(broken.map(|error| format!("the log was read as far as it can be: {error}")));
+            if !found.rows.is_empty() {
+                return Ok(found);
+            }
+            (format!("no request in {name} was one that limits count"), "see --exempt, and take a log with more in it")
+        }
     };
     output::complain(&why, cure);
     Err(ExitCode::FAILURE)

@@ -33,8 +33,11 @@ pub(super) fn text(found: &Found, paint: &Paint) -> String {
     if !skipped.is_empty() {
         notes.push(format!("not counted: {}", skipped.join(", ")));
     }
+    if !notes.is_empty() {
+        text.push('\n');
+    }
     for note in notes {
-        text.push_str("\nnote: ");
+        text.push_str("note: ");
         wrap(&mut text, &note, 6);
     }
     text
@@ -123,15 +126,17 @@ fn in_words(limit: &Rate) -> String {
 /// Limits under which nobody here would have been refused: one for all who have no name, one for each who has.
 pub(super) fn yaml(found: &Found) -> String {
     let of = |wanted: &dyn Fn(&Row) -> bool| {
-        let told = found.rows.iter().filter(|row| wanted(row)).filter_map(|row| row.suggestion);
-        // The most of both: whoever has more of either is refused no more than before.
-        told.map(Suggestion::with_headroom).reduce(|one, other| Suggestion {
+        let rows = || found.rows.iter().filter(|row| wanted(row));
+        let told = rows().filter_map(|row| row.suggestion).map(Suggestion::with_headroom);
+        // The most of both: whoever needs less of either is refused no more than before.
+        let told = told.reduce(|one, other| Suggestion {
             per_second: one.per_second.max(other.per_second),
             burst: one.burst.max(other.burst),
-        })
+        })?;
+        let first = rows().find(|row| row.suggestion.is_some())?;
+        Some((format!("{{ rate: {}/s, burst: {} }}", told.per_second, told.burst), first.who.label()))
     };
     let is_address = |row: &Row| matches!(row.who, Who::Address(_));
-    let limit = |told: Suggestion| format!("{{ rate: {}/s, burst: {} }}", told.per_second, told.burst);
     let mut text = String::new();
     let token = of(&|row| !is_address(row) && row.name.is_none());
     let client = of(&is_address);
@@ -139,20 +144,20 @@ pub(super) fn yaml(found: &Found) -> String {
         text.push_str("limits:\n");
     }
     for (key, told) in [("per_token", token), ("per_client", client)] {
-        if let Some(told) = told {
-            text.push_str(&format!("  {key}: {}\n", limit(told)));
+        if let Some((limit, most)) = told {
+            text.push_str(&format!("  {key}: {limit} # {most} needs the most\n"));
         }
     }
     let mut names: Vec<&str> = found.rows.iter().filter_map(|row| row.name.as_deref()).collect();
     names.sort_unstable();
     names.dedup();
-    let mut head = "tokens:                     # the limit goes to the entry that the token has there\n";
+    let mut head = "tokens: # each limit goes to the entry that its token has there\n";
     for name in names {
         // A token may have had several fingerprints.
-        if let Some(told) = of(&|row| row.name.as_deref() == Some(name)) {
+        if let Some((limit, _)) = of(&|row| row.name.as_deref() == Some(name)) {
             text.push_str(std::mem::take(&mut head));
             let name = serde_json::to_string(name).unwrap_or_default();
-            text.push_str(&format!("  - name: {name}\n    limit: {}\n", limit(told)));
+            text.push_str(&format!("  - name: {name}\n    limit: {limit}\n"));
         }
     }
     text

@@ -116,11 +116,16 @@ impl Tallies {
     /// Reads a whole log, line by line.
     pub(super) fn read(&mut self, mut log: impl BufRead) -> io::Result<()> {
         let mut bytes = Vec::new();
-        while next_line(&mut log, &mut bytes)? {
-            self.take(&bytes);
-        }
+        let end = loop {
+            match next_line(&mut log, &mut bytes) {
+                Ok(true) => self.take(&bytes),
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        // What was read before an error counts.
         self.order.finish(&mut give(&mut self.tallies));
-        Ok(())
+        end
     }
 
     fn take(&mut self, bytes: &[u8]) {

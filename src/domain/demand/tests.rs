@@ -66,6 +66,7 @@ fn a_steady_client_needs_its_rate_and_hardly_a_burst() {
     assert_eq!(demand.needs()[3], Need { per_second: 10, burst: Some(501) });
     assert_eq!(demand.needs()[4], Need { per_second: 20, burst: Some(1) });
     assert_eq!(demand.suggest(), Some(Suggestion { per_second: 20, burst: 1 }));
+    assert_eq!(demand.suggest().unwrap().with_headroom(), Suggestion { per_second: 30, burst: 10 });
 }
 
 #[test]
