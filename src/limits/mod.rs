@@ -1,6 +1,7 @@
 //! The limiters: governor's GCRA over a bounded store, on a monotonic clock.
 
 mod clock;
+pub mod shared;
 mod store;
 
 use std::cell::Cell;
