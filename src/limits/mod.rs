@@ -5,6 +5,7 @@ mod demands;
 mod failures;
 mod limiter;
 mod outstanding;
+pub mod shared;
 mod store;
 mod stores;
 
