@@ -17,11 +17,15 @@ use crate::domain::decide::Policy;
 use crate::domain::path_rule::{Costs, PathRules};
 use crate::domain::token::HashKey;
 use crate::limits::Limits;
+use crate::limits::shared::{self as replicas, State};
 use crate::proxy::{Lane, Proxy, Shared};
 use crate::server::{self, Accepting, Bound, Current, Endpoint, Serving, Socket};
 use crate::telemetry::otlp::Spans;
-use crate::telemetry::{Log, Metrics, Recorder, Sources};
+use crate::telemetry::{Backend, Log, Metrics, Recorder, Sources};
 use crate::upstream::{Gauges, REAP_EVERY, Upstream};
+
+/// A request waits no longer for the store that replicas share.
+const STORE_DEADLINE: Duration = Duration::from_millis(25);
 
 /// What a tunnel has to end once the grace is over.
 const TUNNEL_GRACE: Duration = Duration::from_secs(1);
@@ -78,9 +82,11 @@ struct OwnLane {
 impl App {
     /// Binds every listener, then starts the workers. Nothing serves unless everything can.
     pub fn start(config: &Config, log: Log) -> Result<Self, StartError> {
-        let (limits, gauges) = (Arc::new(Limits::new(&config.limits)), Arc::<Gauges>::default());
+        let store = store(config)?;
+        let limits = Arc::new(Limits::new(&config.limits).sharing(store.clone()));
+        let gauges = Arc::<Gauges>::default();
         let spans = config.spans.clone().map(Spans::start).transpose()?;
-        let recorder = recorder(log, &limits, &gauges).with_spans(spans.clone());
+        let recorder = recorder(log, &limits, store, &gauges).with_spans(spans.clone());
         let count =
             config.server.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let mut bound: Vec<Bound> = Vec::new();
@@ -242,10 +248,28 @@ fn serving(shared: &Shared, config: &Config, upstream: &Arc<Upstream>, lane: &Ar
     Serving { proxy, settings: Arc::new(config.server.clone()) }
 }
 
-fn recorder(log: Log, limits: &Arc<Limits>, gauges: &Arc<Gauges>) -> Recorder {
+/// Starts to look for the store that all replicas share, where there is to be one.
+fn store(config: &Config) -> Result<Option<Arc<replicas::Shared>>, StartError> {
+    let Some(address) = config.shared.address.clone() else { return Ok(None) };
+    let shared = replicas::Shared::start(replicas::Settings {
+        address,
+        authorities: config.shared.pem.clone(),
+        lease: config.shared.lease,
+        deadline: STORE_DEADLINE,
+        max_tracked: config.limits.max_tracked,
+    });
+    Ok(Some(Arc::new(shared?)))
+}
+
+fn recorder(log: Log, limits: &Arc<Limits>, store: Option<Arc<replicas::Shared>>, gauges: &Arc<Gauges>) -> Recorder {
     let (limits, gauges) = (Arc::clone(limits), Arc::clone(gauges));
     let sources = Sources {
         tracked: Arc::new(move || limits.tracked()),
+        backend: Arc::new(move || match store.as_ref().map(|store| store.state()) {
+            None => Backend::Local,
+            Some(State::Shared) => Backend::Shared,
+            Some(State::Degraded) => Backend::Degraded,
+        }),
         upstream: Arc::new(move || (gauges.idle(), gauges.busy())),
         dropped: log.dropped(),
     };

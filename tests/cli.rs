@@ -151,19 +151,6 @@ fn the_schema_is_golden() {
 }
 
 #[test]
-fn flags_of_later_versions_are_known_as_such() {
-    for arguments in [
-        &["--limits-shared", "redis://x"][..],
-        &["run", "--limits-shared-lease", "0"],
-        &["check", "--limits-shared", "redis://x"],
-    ] {
-        let text = shown(arguments, &[]);
-        assert!(text.starts_with("exit code 2") && text.contains("not in this version yet"), "{text}");
-    }
-    assert!(shown(&["check", "--limits-shared-failure", "local"], &[]).starts_with("exit code 0"));
-}
-
-#[test]
 fn explain_knows_every_reason_and_suggests_for_others() {
     for reason in grafana_token_proxy::domain::reason::Reason::ALL {
         let text = shown(&["explain", reason.code()], &[]);
@@ -328,7 +315,6 @@ fn completions_and_the_manual_page_are_made_from_the_same_line() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = shown(&["completions", shell], &[]);
         assert!(text.starts_with("exit code 0") && text.contains("limits-per-client-rate"), "{shell}");
-        assert!(!text.contains("limits-shared-lease"), "{shell} offers what this version does not have");
     }
     assert!(shown(&["completions", "csh"], &[]).starts_with("exit code 2"));
     let page = shown(&["man"], &[]);

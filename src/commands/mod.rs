@@ -73,14 +73,6 @@ pub fn command_line() -> Command {
         .subcommand(Command::new("man").about("Prints the manual page"))
 }
 
-/// The command line with the flags of later versions, which only answers may know: completions and pages do not.
-fn understood_line() -> Command {
-    let line = command_line().args(arguments::later_settings());
-    ["run", "demo", "check", "config"]
-        .into_iter()
-        .fold(line, |line, name| line.mut_subcommand(name, |command| command.args(arguments::later_settings())))
-}
-
 fn with_settings(command: Command) -> Command {
     command.arg(arguments::config_file()).args(arguments::settings())
 }
@@ -90,7 +82,7 @@ pub fn execute(
     arguments: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
-    let matches = match understood_line().try_get_matches_from(arguments) {
+    let matches = match command_line().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),
     };

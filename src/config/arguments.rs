@@ -4,11 +4,8 @@ use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 
 use super::environment::{CONFIG, short_variable};
-use super::file::judge_later;
 use super::given::Given;
 use super::keys::{self, Key};
-use super::later;
-use super::mistake::Mistake;
 use super::origin::Origin;
 
 const CONFIG_ID: &str = "config";
@@ -31,12 +28,6 @@ pub fn config_file() -> Arg {
 /// A flag for each key.
 pub fn settings() -> impl Iterator<Item = Arg> {
     keys::all().map(setting)
-}
-
-/// A flag for each key of a later version, so that the answer is "not in this version yet" and not "unexpected
-/// argument".
-pub fn later_settings() -> impl Iterator<Item = Arg> {
-    later::LATER.iter().map(|key| Arg::new(key.path).long(keys::flag_of(key.path)).hide(true))
 }
 
 /// The flag of one key: by its short name first, where it has one.
@@ -84,20 +75,15 @@ pub fn named_file(matches: &ArgMatches) -> Option<&std::path::PathBuf> {
 }
 
 /// The values of all flags that were given.
-pub fn values(matches: &ArgMatches) -> (Vec<Given>, Vec<Mistake>) {
+pub fn values(matches: &ArgMatches) -> Vec<Given> {
     let texts = |id: &str| -> Option<Vec<String>> {
         // A subcommand without this flag has no such id.
         matches.try_get_many::<String>(id).ok().flatten().map(|texts| texts.cloned().collect())
     };
-    let given = keys::all()
+    keys::all()
         .filter_map(|key| {
             let name = format!("--{}", key.short.map_or_else(|| key.flag(), str::to_owned));
             Some(Given::from_text(key, &texts(key.path)?, &Origin::Flag(name)))
         })
-        .collect();
-    let later = later::LATER.iter().filter_map(|key| {
-        let text = texts(key.path)?.concat();
-        judge_later(key, text.trim(), Origin::Flag(format!("--{}", keys::flag_of(key.path))))
-    });
-    (given, later.collect())
+        .collect()
 }

@@ -55,6 +55,7 @@ pub(super) fn load(config: &mut Config, origins: &Origins) -> Vec<Mistake> {
     let mut reader = Reader { origins, mistakes: Vec::new() };
     let files = config.files.clone();
     config.server.tls = reader.server(&files);
+    config.shared.pem = reader.read("limits.shared_ca_file", config.shared.authorities.as_deref());
     if config.upstream.url.is_encrypted() {
         config.upstream.tls = reader.upstream(&files);
     } else {

@@ -63,10 +63,10 @@ pub fn load(matches: &ArgMatches, variables: impl IntoIterator<Item = (OsString,
 
 /// Loads the text of a file alone.
 pub fn load_text(file: &SourceFile) -> Effective {
-    merge(Some(file), &Environment::default(), (Vec::new(), Vec::new()))
+    merge(Some(file), &Environment::default(), Vec::new())
 }
 
-fn merge(file: Option<&SourceFile>, environment: &Environment, flags: (Vec<Given>, Vec<Mistake>)) -> Effective {
+fn merge(file: Option<&SourceFile>, environment: &Environment, flags: Vec<Given>) -> Effective {
     let (given, tokens, wrong) = file.map(file::values).unwrap_or_default();
     let from_file = (given, wrong);
     let mut config = Config { tokens, ..Config::unset() };
@@ -76,7 +76,7 @@ fn merge(file: Option<&SourceFile>, environment: &Environment, flags: (Vec<Given
     }
     let mut origins = Origins::default();
     // The weakest first: each one replaces what came before.
-    for (values, own) in [from_file, environment.values(), flags] {
+    for (values, own) in [from_file, environment.values(), (flags, Vec::new())] {
         let mut found = own;
         for given in values {
             let wrong = given.apply(&mut config);
@@ -98,6 +98,7 @@ fn merge(file: Option<&SourceFile>, environment: &Environment, flags: (Vec<Given
     config.spans = spans;
     mistakes.extend(problems.into_iter().map(not_exported));
     config.fingerprint_key = environment.get(FINGERPRINT_KEY).map(|secret| HashKey::derive(secret.as_bytes()));
+    mistakes.extend(hashes_alike(&config, &origins).err());
     mistakes.extend(environment.get(FINGERPRINT_KEY).filter(|secret| secret.len() < 16).map(short_key));
     Effective { config, origins, mistakes, file: None }
 }
@@ -109,6 +110,18 @@ fn defaults() -> impl Iterator<Item = Given> {
 /// The specification wants wrong values told and passed over.
 fn not_exported(problem: otlp::Problem) -> Mistake {
     Mistake::warning(Origin::Environment(problem.variable.to_owned()), "", Flaw::new(problem.what, problem.cure))
+}
+
+/// Replicas find each other's buckets under hashes with one key.
+fn hashes_alike(config: &Config, origins: &Origins) -> Result<(), Mistake> {
+    if config.shared.address.is_none() || config.fingerprint_key.is_some() {
+        return Ok(());
+    }
+    let flaw = Flaw::new(
+        format!("needs {FINGERPRINT_KEY}: replicas find each other's budgets by hashes with one key"),
+        format!("set {FINGERPRINT_KEY} to the same 32 random bytes on all replicas, as openssl rand -hex 32 prints"),
+    );
+    Err(Mistake::error(origins.of("limits.shared"), "limits.shared", None, flaw))
 }
 
 fn short_key(_: &str) -> Mistake {

@@ -2,10 +2,8 @@
 
 use std::ffi::OsString;
 
-use super::file::judge_later;
 use super::given::Given;
 use super::keys::{self, Key};
-use super::later;
 use super::mistake::{Flaw, Mistake};
 use super::nearest::nearest;
 use super::origin::Origin;
@@ -59,8 +57,6 @@ impl Environment {
             } else if let Some(key) = keys::all().find(|key| short_variable(key).as_ref() == Some(name)) {
                 // The whole name is the one of the reference: it wins over the short one, which is read before it.
                 given.insert(0, Given::from_text(key, std::slice::from_ref(value), &origin));
-            } else if let Some(key) = later::LATER.iter().find(|key| keys::variable_of(key.path) == *name) {
-                mistakes.extend(judge_later(key, value.trim(), origin));
             } else if ![CONFIG, FINGERPRINT_KEY].contains(&name.as_str()) {
                 mistakes.push(Mistake::warning(origin, "", unknown(name)));
             }
@@ -128,11 +124,5 @@ mod tests {
         assert!(found[0].contains("warning: no setting") && found[0].contains("did you mean GTP_LISTEN?"), "{found:?}");
         assert!(found[1].contains("Kubernetes"));
         assert!(!found.concat().contains("hunter2"));
-    }
-
-    #[test]
-    fn later_variables_say_so() {
-        assert_eq!(mistakes(&[("GTP_LIMITS_SHARED_FAILURE", "local"), ("GTP_LISTEN", "")]), Vec::<String>::new());
-        assert!(mistakes(&[("GTP_LIMITS_SHARED", "redis://x")])[0].contains("not in this version yet"));
     }
 }

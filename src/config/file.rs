@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::given::{Given, Piece};
 use super::keys::{self, Key};
-use super::later;
 use super::mistake::{Flaw, Mistake};
 use super::origin::Origin;
 use super::suggestion::{children, is_group, join, unknown};
@@ -88,9 +87,6 @@ impl Walk {
                 self.tokens = tokens::read(&entry.value, &self.file, &mut self.mistakes);
             } else if let Some(key) = keys::find(&path) {
                 self.value(key, entry);
-            } else if let Some(later) = later::find(&path) {
-                let origin = self.origin(entry.value.at);
-                self.mistakes.extend(judge_later(later, &later::spell(&entry.value), origin));
             } else if is_group(&path) {
                 self.group(&path, entry);
             } else {
@@ -202,12 +198,6 @@ impl Walk {
     }
 }
 
-/// What to say of a key that comes in a later version.
-pub fn judge_later(key: &later::LaterKey, text: &str, origin: Origin) -> Option<Mistake> {
-    let flaw = Flaw::new("is known, and not in this version yet", "take it out, or use a later version");
-    key.is_asked_for(text).then(|| Mistake::error(origin, key.path, None, flaw))
-}
-
 /// The mode of a limit, where the group at this path is one.
 fn mode_of(path: &str) -> Option<&'static Key> {
     keys::find(&join(path, "mode")).filter(|key| matches!(key.kind, Kind::Choice(words) if words.contains(&"off")))
@@ -235,18 +225,6 @@ mod tests {
         let (.., mistakes) = values(&SourceFile { name: "f".into(), text: text.to_owned() });
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
         mistakes[0].cure()
-    }
-
-    #[test]
-    fn later_keys_say_so_and_their_defaults_pass() {
-        let contract = "tls: null\ntokens: []\norg: { learn: off, by_host: {} }\nclients: { proxy_protocol: off }\n\
-                        limits: { mode: enforce, cost: {}, shared: null, shared_lease: auto, shared_failure: local,\n  \
-                        in_flight_per_token: null }\nhttp: { h2c: off }\n";
-        let (.., mistakes) = values(&SourceFile { name: "f".into(), text: contract.to_owned() });
-        assert_eq!(mistakes, []);
-        for text in ["limits: { shared_lease: 0 }", "limits: { shared: redis://x }"] {
-            assert!(cure_of(text).contains("later version"), "{text}");
-        }
     }
 
     #[test]

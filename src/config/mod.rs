@@ -12,7 +12,6 @@ pub mod environment;
 pub mod file;
 pub mod given;
 pub mod keys;
-pub mod later;
 pub mod masking;
 pub mod mistake;
 pub mod nearest;
@@ -27,9 +26,11 @@ pub mod values;
 pub mod yaml;
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::limits::shared::{Address, Lease};
 use crate::{admin, domain, proxy, server, telemetry, upstream};
 
 /// The effective configuration: what each part is given.
@@ -49,6 +50,8 @@ pub struct Config {
     pub org: domain::org::Settings,
     /// The limits.
     pub limits: domain::limit::Settings,
+    /// The store of limits that all replicas share.
+    pub shared: SharedStore,
     /// Known callers, as they are written down.
     pub tokens: Vec<tokens::TokenSettings>,
     /// Known callers, with what they are known by.
@@ -63,6 +66,19 @@ pub struct Config {
     pub spans: Option<telemetry::otlp::Settings>,
     /// The key of fingerprints (`GTP_FINGERPRINT_KEY`), if the operator set one.
     pub fingerprint_key: Option<domain::token::HashKey>,
+}
+
+/// `limits.shared` and what belongs to it.
+#[derive(Clone, Debug, Default)]
+pub struct SharedStore {
+    /// Where it is; `None`: each replica limits by itself.
+    pub address: Option<Address>,
+    /// How much is taken from it at once.
+    pub lease: Lease,
+    /// Authorities that may have signed its certificate, in place of the system's.
+    pub authorities: Option<PathBuf>,
+    /// What that file holds.
+    pub pem: Option<Vec<u8>>,
 }
 
 impl Config {
@@ -102,6 +118,7 @@ impl Config {
             authorization: domain::credential::Settings::default(),
             org: domain::org::Settings::default(),
             limits: domain::limit::Settings::new(rate, rate, 0),
+            shared: SharedStore::default(),
             tokens: Vec::new(),
             callers: Vec::new(),
             clients: domain::client::Settings::default(),

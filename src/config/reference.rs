@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::environment::{CONFIG, FINGERPRINT_KEY, short_variable};
 use super::keys::{self, Key};
-use super::{later, tokens};
+use super::tokens;
 
 const HEAD: &str = "# Configuration
 
@@ -40,12 +40,8 @@ pub fn reference() -> String {
          OTLP over HTTP in JSON. `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_TIMEOUT` (these two also with\n  \
          `_TRACES_`), `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`\n  \
          (`always_on`, `always_off`, else as the caller samples), `OTEL_TRACES_EXPORTER` and `OTEL_SDK_DISABLED` mean \
-         what\n  OpenTelemetry says.\n\n## Later versions\n\nKnown, \
-         and not in this version yet: using one is an error, writing down its default is not.\n\n"
+         what\n  OpenTelemetry says.\n"
     );
-    for key in later::LATER {
-        let _ = writeln!(text, "* `{}`", key.path);
-    }
     text
 }
 

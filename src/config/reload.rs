@@ -14,8 +14,19 @@ use super::tokens::{TOKENS, TokenSettings};
 
 /// Keys that are read at the start alone: sockets, threads and tables that cannot be replaced under traffic, and the log,
 /// which the whole process shares.
-pub const FIXED: [&str; 8] =
-    ["listen", "workers", "telemetry", "admin", "limits.max_tracked", "log.format", "log.level", "log.requests"];
+pub const FIXED: [&str; 11] = [
+    "listen",
+    "workers",
+    "telemetry",
+    "admin",
+    "limits.max_tracked",
+    "limits.shared",
+    "limits.shared_lease",
+    "limits.shared_ca_file",
+    "log.format",
+    "log.level",
+    "log.requests",
+];
 
 /// What is other in `fresh` than in `current`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

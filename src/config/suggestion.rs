@@ -2,7 +2,7 @@
 
 use super::mistake::Flaw;
 use super::nearest::nearest;
-use super::{keys, later, tokens};
+use super::{keys, tokens};
 
 /// The dotted path of a key in a group.
 pub fn join(prefix: &str, key: &str) -> String {
@@ -10,7 +10,7 @@ pub fn join(prefix: &str, key: &str) -> String {
 }
 
 fn known_paths() -> impl Iterator<Item = &'static str> {
-    keys::all().map(|key| key.path).chain([tokens::TOKENS]).chain(later::LATER.iter().map(|key| key.path))
+    keys::all().map(|key| key.path).chain([tokens::TOKENS])
 }
 
 /// The part of a known path below `prefix`, up to the next dot.

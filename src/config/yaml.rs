@@ -276,8 +276,22 @@ fn size(node: &Node) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::later::spell;
     use super::*;
+
+    /// A node on one line, keys in order, so that it can be compared.
+    fn spell(node: &Node) -> String {
+        match &node.content {
+            Content::Null => "null".to_owned(),
+            Content::Text(text) => text.clone(),
+            Content::List(items) => format!("[{}]", items.iter().map(spell).collect::<Vec<_>>().join(", ")),
+            Content::Map(entries) => {
+                let mut pairs: Vec<_> =
+                    entries.iter().map(|entry| format!("{}: {}", entry.key, spell(&entry.value))).collect();
+                pairs.sort();
+                format!("{{{}}}", pairs.join(", "))
+            }
+        }
+    }
 
     fn read(text: &str) -> (Option<String>, Vec<String>) {
         let (root, mistakes) = parse(&"f".into(), text);

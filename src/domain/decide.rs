@@ -256,15 +256,36 @@ fn override_refused(refusal: &org::OrgRefusal, settings: &org::Settings, closer:
     }
 }
 
+/// Whom a limit refuses.
+#[derive(Clone, Copy, Debug)]
+pub struct Whom<'a> {
+    /// The known caller.
+    pub caller: Option<&'a Caller>,
+    /// Whether there was a credential.
+    pub has_credential: bool,
+    /// The client's address.
+    pub client: IpAddr,
+}
+
+/// Why nothing passes while the limits that all replicas share cannot be asked.
+pub fn limits_unavailable() -> Refused {
+    Refused {
+        reason: Reason::LimitsUnavailable,
+        detail: "The limits that all replicas share could not be asked, and `limits.shared_failure` is `closed`."
+            .into(),
+        hint: "Retry in a second; the operator finds the cause in the log, event `limits_backend`.".into(),
+    }
+}
+
 /// Why a limit refuses a request, or would refuse it.
-pub fn limited(decision: &Decision, found: &Findings<'_>) -> Refused {
+pub fn limited(decision: &Decision, whom: Whom<'_>) -> Refused {
     let seconds = decision.retry_after_seconds();
-    let what = match (&found.caller, found.key) {
+    let what = match (whom.caller, whom.has_credential) {
         (Some(caller), _) => format!("`{}`", caller.name),
-        (None, Some(_)) => "This credential".into(),
-        (None, None) => "This session".into(),
+        (None, true) => "This credential".into(),
+        (None, false) => "This session".into(),
     };
-    let key = match &found.caller {
+    let key = match whom.caller {
         Some(caller) => format!("`limit` of `{}` in `tokens`", caller.name),
         None => "`limits.per_token`".into(),
     };
@@ -279,7 +300,7 @@ pub fn limited(decision: &Decision, found: &Findings<'_>) -> Refused {
         ),
         Limit::Client => (
             Reason::ClientRateLimited,
-            format!("{} has sent too many requests without a credential (limit `client`).", found.client),
+            format!("{} has sent too many requests without a credential (limit `client`).", whom.client),
             format!("Retry in {seconds} s; send a token to get a budget of your own, or raise `limits.per_client`."),
         ),
         Limit::AuthFailures => (
@@ -287,7 +308,7 @@ pub fn limited(decision: &Decision, found: &Findings<'_>) -> Refused {
             format!(
                 "Grafana answered 401 to too many requests from {} (limit `auth_failures`), and has not accepted this \
                  credential so far; the request did not reach it.",
-                found.client
+                whom.client
             ),
             format!(
                 "Find out which client there sends a bad token (the refusals before this one name it), and retry in \

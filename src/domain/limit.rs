@@ -66,6 +66,18 @@ impl Mode {
     }
 }
 
+/// What holds while the store that all replicas share cannot be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Each replica limits by itself: what a token may do, it may do at each.
+    #[default]
+    Local,
+    /// Everything passes.
+    Open,
+    /// Nothing passes.
+    Closed,
+}
+
 /// One limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -96,6 +108,8 @@ pub struct Settings {
     pub exempt: Vec<String>,
     /// Buckets held at most.
     pub max_tracked: usize,
+    /// What holds while the store that all replicas share cannot be asked.
+    pub on_failure: OnFailure,
 }
 
 impl Settings {
@@ -111,6 +125,7 @@ impl Settings {
             cost: Vec::new(),
             exempt: Vec::new(),
             max_tracked,
+            on_failure: OnFailure::Local,
         }
     }
 

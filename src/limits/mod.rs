@@ -5,6 +5,7 @@ mod demands;
 mod failures;
 mod limiter;
 mod outstanding;
+mod round;
 pub mod shared;
 mod store;
 mod stores;
@@ -23,9 +24,11 @@ use self::failures::Failures;
 use self::limiter::Limiter;
 use self::outstanding::Outstanding;
 pub use self::outstanding::Slot;
+pub use self::round::Round;
+use self::shared::Shared;
 use self::stores::{Home, Stores};
 use crate::domain::demand::Demand;
-use crate::domain::limit::{Ask, Budget, Decision, Mode, Outcome, Policy, Settings};
+use crate::domain::limit::{Ask, Budget, Decision, Mode, OnFailure, Outcome, Policy, Settings};
 use crate::domain::token::BucketKey;
 
 /// What the limits said to one request.
@@ -39,6 +42,10 @@ pub struct Checked {
     pub accepted: bool,
     /// Its place among the answers that are outstanding.
     pub slot: Option<Slot>,
+    /// What the limits that all replicas share still have to say: [`Limits::settle`].
+    pub round: Option<Box<Round>>,
+    /// Those limits could not be asked, and then nothing may pass.
+    pub is_unavailable: bool,
 }
 
 impl Checked {
@@ -53,6 +60,14 @@ impl Checked {
     }
 }
 
+/// One bucket, and who limits it.
+#[derive(Debug)]
+struct Visited<'l, C: Clock + Clone> {
+    key: BucketKey,
+    home: Home,
+    limiter: &'l Limiter<C>,
+}
+
 /// What outlives a reload.
 #[derive(Clone, Debug)]
 struct Kept<C: Clock> {
@@ -61,6 +76,8 @@ struct Kept<C: Clock> {
     spent_until: Arc<AtomicU64>,
     outstanding: Arc<Outstanding>,
     demands: Arc<Demands>,
+    /// The store that all replicas share.
+    shared: Option<Arc<Shared>>,
 }
 
 /// The limits of all callers.
@@ -72,12 +89,19 @@ pub struct Limits<C: Clock + Clone = MonotonicClock> {
     client: Limiter<C>,
     failures: Failures<C>,
     in_flight: Option<(NonZeroU32, Mode, HeaderValue)>,
+    on_failure: OnFailure,
 }
 
 impl Limits {
     /// Limits as configured, all buckets full.
     pub fn new(settings: &Settings) -> Self {
         Self::with_clock(settings, MonotonicClock)
+    }
+
+    /// The same limits, in a store that all replicas share.
+    pub fn sharing(mut self, shared: Option<Arc<Shared>>) -> Self {
+        self.kept.shared = shared;
+        self
     }
 }
 
@@ -92,6 +116,7 @@ impl<C: Clock + Clone> Limits<C> {
                 spent_until: Arc::default(),
                 outstanding: Outstanding::new(),
                 demands: Arc::new(Demands::new()),
+                shared: None,
             },
         )
     }
@@ -113,7 +138,7 @@ impl<C: Clock + Clone> Limits<C> {
         let failures = limiter(Policy::AuthFailures, settings.auth_failures.rate, mode);
         let failures = Failures::new(failures, &kept.stores, &kept.spent_until);
         let in_flight = settings.in_flight_per_token.map(|most| (most, settings.mode, Policy::in_flight_header(most)));
-        Self { kept, token, callers, client, failures, in_flight }
+        Self { kept, token, callers, client, failures, in_flight, on_failure: settings.on_failure }
     }
 
     /// Asks all limits that a request has to pass: what its address did before what it spends itself, so that a refusal
@@ -127,20 +152,16 @@ impl<C: Clock + Clone> Limits<C> {
         {
             return checked;
         }
-        let (key, home, limiter) = self.bucket(ask.from);
+        let Visited { key, home, limiter } = self.bucket(ask.from);
         if let Some(decision) = self.begin(key, ask.from, &mut checked)
             && checked.settles(decision)
         {
             return checked;
         }
         if limiter.mode != Mode::Off {
-            let (decision, accepted) = limiter.take(key, home, ask.cost);
-            checked.accepted = accepted;
-            if accepted {
+            self.take(Visited { key, home, limiter }, ask, &mut checked);
+            if checked.accepted {
                 self.kept.demands.observe(key, Last::read(), ask.cost.get());
-            }
-            if checked.settles(decision) {
-                checked.slot = None;
             }
         }
         checked
@@ -170,14 +191,15 @@ impl<C: Clock + Clone> Limits<C> {
     }
 
     /// Where a budget is kept, and who limits it.
-    fn bucket(&self, from: Budget) -> (BucketKey, Home, &Limiter<C>) {
-        match from {
+    fn bucket(&self, from: Budget) -> Visited<'_, C> {
+        let (key, home, limiter) = match from {
             Budget::Token(key) | Budget::Session(key) => (key, Home::Wherever, &self.token),
             Budget::Caller(key, place) => (key, Home::Accepted, self.of_caller(Some(place))),
             Budget::User { pair, own, .. } if self.kept.stores.is_accepted(pair) => (own, Home::Accepted, &self.token),
             Budget::User { here, .. } => (here, Home::Wherever, &self.token),
             Budget::Client(key) => (key, Home::Addresses, &self.client),
-        }
+        };
+        Visited { key, home, limiter }
     }
 
     fn of_caller(&self, place: Option<usize>) -> &Limiter<C> {

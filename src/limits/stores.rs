@@ -102,6 +102,17 @@ impl Stores {
         let _ = store.update(key, |_| Ok::<_, ()>(((), time)));
     }
 
+    /// Sets the time of a bucket to what another store says it is.
+    pub(super) fn copy(&self, key: BucketKey, home: Home, time: u64) {
+        let Inner { accepted, strangers, addresses } = &*self.0;
+        let set = |_: Option<u64>| Ok::<_, ()>(((), time));
+        let _ = match home {
+            Home::Accepted => accepted.update(key, set),
+            Home::Addresses => addresses.update(key, set),
+            Home::Wherever => accepted.update_known(key, set).unwrap_or_else(|| strangers.update(key, set)),
+        };
+    }
+
     /// Buckets that are not full at `now`.
     pub(super) fn in_debt(&self, now: u64) -> usize {
         let Inner { accepted, strangers, addresses } = &*self.0;

@@ -52,6 +52,11 @@ impl Proxy {
         let mut judged = self.judge(&parts, peer, !overloaded, chunked);
         ending.hold(judged.slot.take());
         let mut course = Course { judged, began, upstream: None, refused: false, ending };
+        if let Some(round) = course.judged.round.take() {
+            let checked = Box::pin(self.limits.settle(*round)).await;
+            self.recorder.metrics().decided(checked.decision, checked.shadowed);
+            course.judged.settle(checked);
+        }
         let response = match self.refuse_early(&mut course, &parts, overloaded) {
             Some(answer) => self.refuse(&mut course, answer),
             None => self.forward(parts.method, body, &mut course, client_upgrade, peer).await,
@@ -97,8 +102,8 @@ impl Proxy {
     fn refuse_early(&self, course: &mut Course, parts: &Parts, overloaded: bool) -> Option<Answer> {
         if let Some(refused) = course.judged.refusal.take() {
             let mut answer = Answer::new(refused.reason, refused.detail, refused.hint);
-            answer.retry_after =
-                course.judged.limit.filter(|limit| !limit.is_admitted()).map(|limit| limit.retry_after_seconds());
+            let limit = course.judged.limit.filter(|limit| !limit.is_admitted());
+            answer.retry_after = limit.map(|limit| limit.retry_after_seconds()).or(answer.retry_after);
             return Some(answer);
         }
         if overloaded {

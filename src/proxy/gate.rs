@@ -10,13 +10,15 @@ use super::headers::{Stamp, write_request};
 use super::{Peer, Proxy};
 use crate::domain::caller::{Caller, Secret};
 use crate::domain::credential::{Changes, Judgement, Outward};
-use crate::domain::decide::{Asked, Findings, Refused, decide, failures_key, limited, user_key};
+use crate::domain::decide::{
+    Asked, Findings, Refused, Whom, decide, failures_key, limited, limits_unavailable, user_key,
+};
 use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
 use crate::domain::limit::{Ask, Decision};
 use crate::domain::org;
 use crate::domain::request_id;
 use crate::domain::token::{BucketKey, Fingerprint};
-use crate::limits::Slot;
+use crate::limits::{Checked, Round, Slot};
 
 /// A request that has been judged. Large, and handed from step to step: behind a pointer.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub(super) struct Judged {
     pub accepted: bool,
     /// Its place among the answers that are outstanding.
     pub slot: Option<Slot>,
+    /// What the limits that all replicas share still have to say.
+    pub round: Option<Box<Round>>,
     /// The head that Grafana gets; nothing where the request goes no further.
     pub outward: Vec<u8>,
     /// Whether a WebSocket is asked for.
@@ -70,8 +74,9 @@ impl Proxy {
         let ask = found.ask.filter(|_| asks);
         let address = || failures_key(found.client, &self.policy.hash_key);
         let checked = ask.map(|ask| self.limits.check(&ask, address)).unwrap_or_default();
-        let refused = checked.decision.filter(|decision| !decision.is_admitted());
-        let refusal = found.refusal.clone().or_else(|| refused.map(|decision| limited(&decision, &found)));
+        let whom = Whom { caller: found.caller.as_deref(), has_credential: found.key.is_some(), client: found.client };
+        let refusal = found.refusal.clone().or_else(|| refusal_of(&checked, whom));
+        let shadowed = checked.shadowed.map(|decision| (decision, limited(&decision, whom)));
         let metrics = self.recorder.metrics();
         metrics.changed(found.credential.changes);
         metrics.decided(checked.decision, checked.shadowed);
@@ -106,9 +111,10 @@ impl Proxy {
             has_credential: found.key.is_some(),
             ask,
             limit: checked.decision,
-            shadowed: checked.shadowed.map(|decision| (decision, limited(&decision, &found))),
+            shadowed,
             accepted: checked.accepted,
             slot: checked.slot,
+            round: checked.round,
             caller: found.caller,
             learn,
             outward,
@@ -153,6 +159,14 @@ impl Proxy {
     }
 }
 
+/// Why the limits refuse a request, if they do.
+fn refusal_of(checked: &Checked, whom: Whom<'_>) -> Option<Refused> {
+    if checked.is_unavailable {
+        return Some(limits_unavailable());
+    }
+    checked.decision.filter(|decision| !decision.is_admitted()).map(|decision| limited(&decision, whom))
+}
+
 fn auth_facts(judgement: &Judgement<'_>) -> AuthFacts {
     AuthFacts {
         received: judgement.received,
@@ -174,6 +188,17 @@ fn is_probe(value: &[u8]) -> bool {
 }
 
 impl Judged {
+    /// What the limits that all replicas share have said after all.
+    pub(super) fn settle(&mut self, checked: Checked) {
+        let caller = self.caller.clone();
+        let whom = Whom { caller: caller.as_deref(), has_credential: self.has_credential, client: self.client };
+        self.refusal = refusal_of(&checked, whom);
+        if let Some(decision) = checked.shadowed {
+            self.shadowed.get_or_insert_with(|| (decision, limited(&decision, whom)));
+        }
+        self.limit = checked.decision.or(self.limit);
+    }
+
     /// What reached us and what we sent: the value of `X-Token-Proxy-Saw`.
     pub(super) fn saw(&self) -> Option<HeaderValue> {
         let probe = self.probe.as_ref()?.to_str().ok()?;

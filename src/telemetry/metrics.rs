@@ -18,7 +18,7 @@ use crate::domain::credential::{Change, Changes};
 use crate::domain::limit::{Decision, Outcome, Policy};
 use crate::domain::reason::Reason;
 
-pub use super::scrape::Sources;
+pub use super::scrape::{Backend, Sources};
 
 const PREFIX: &str = "grafana_token_proxy";
 

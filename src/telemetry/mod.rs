@@ -25,7 +25,7 @@ pub use self::events::Events;
 pub use self::format::timestamp;
 pub use self::log::{Log, LogGuard};
 pub use self::memory::Memory;
-pub use self::metrics::{Gauge, Metrics, Sources};
+pub use self::metrics::{Backend, Gauge, Metrics, Sources};
 pub use self::record::{Refusal, ServedLine};
 pub use self::redact::redact;
 pub use self::scrape::Exposition;

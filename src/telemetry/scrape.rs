@@ -19,11 +19,37 @@ pub struct Exposition {
     pub content_type: &'static str,
 }
 
+/// Where limits are decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// In this process alone, as configured.
+    Local,
+    /// In the store that all replicas share.
+    Shared,
+    /// By `limits.shared_failure`: that store does not answer.
+    Degraded,
+}
+
+impl Backend {
+    const ALL: [Self; 3] = [Self::Local, Self::Shared, Self::Degraded];
+
+    /// The label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Shared => "shared",
+            Self::Degraded => "degraded",
+        }
+    }
+}
+
 /// What others count; asked when somebody scrapes.
 #[derive(Clone)]
 pub struct Sources {
     /// Buckets that are not full.
     pub tracked: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// Where limits are decided.
+    pub backend: Arc<dyn Fn() -> Backend + Send + Sync>,
     /// Connections to Grafana: idle, busy.
     pub upstream: Arc<dyn Fn() -> (usize, usize) + Send + Sync>,
     /// Lines that nobody took in time.
@@ -33,7 +59,12 @@ pub struct Sources {
 impl Default for Sources {
     fn default() -> Self {
         let none = Arc::new(AtomicUsize::new(0));
-        Self { tracked: Arc::new(move || none.load(Relaxed)), upstream: Arc::new(|| (0, 0)), dropped: Arc::default() }
+        Self {
+            tracked: Arc::new(move || none.load(Relaxed)),
+            backend: Arc::new(|| Backend::Local),
+            upstream: Arc::new(|| (0, 0)),
+            dropped: Arc::default(),
+        }
     }
 }
 
@@ -47,6 +78,10 @@ impl Collector for Sources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let tracked = ConstGauge::new((self.tracked)() as u64);
         put(&mut encoder, "ratelimit_tracked", "Buckets that are not full", &tracked)?;
+        let family =
+            encoder.encode_descriptor("ratelimit_backend", "Where limits are decided now", None, MetricType::Gauge)?;
+        let backend = (self.backend)();
+        put_states(family, &Backend::ALL.map(|state| (state.name(), usize::from(state == backend))))?;
         let (idle, busy) = (self.upstream)();
         let family =
             encoder.encode_descriptor("upstream_connections", "Connections to Grafana", None, MetricType::Gauge)?;

@@ -36,6 +36,7 @@ mod reload;
 mod raw;
 mod recorder;
 mod repairs;
+mod replicas;
 mod secrets;
 mod sockets;
 mod streams;

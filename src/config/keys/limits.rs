@@ -3,14 +3,18 @@
 use std::num::NonZeroU32;
 
 use super::super::mistake::Flaw;
-use super::super::values::{kind::Kind, rate, rule};
+use super::super::values::{kind::Kind, path, rate, rule, url};
 use super::{Field, Key, number, optional, or_word, word, word_of};
-use crate::domain::limit::Mode;
+use crate::domain::limit::{Mode, OnFailure};
+use crate::limits::shared::Lease;
 
 /// A burst of more than this is no limit.
 const LARGEST_BURST: u64 = 1_000_000;
 
 const MODES: [(&str, Mode); 3] = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow), ("off", Mode::Off)];
+
+const FAILURES: [(&str, OnFailure); 3] =
+    [("local", OnFailure::Local), ("open", OnFailure::Open), ("closed", OnFailure::Closed)];
 
 pub(in super::super) fn burst(text: &str) -> Result<NonZeroU32, Flaw> {
     let burst: u32 = number(text)?;
@@ -186,6 +190,74 @@ pub(super) const KEYS: &[Key] = &[
                 Ok(())
             },
             show: |config| config.limits.cost.iter().map(|(path, cost)| format!("{path}={cost}")).collect(),
+        },
+    },
+    Key {
+        path: "limits.shared",
+        kind: Kind::Store,
+        absent: Some("null"),
+        default: "null",
+        help: "Store of one budget for all replicas; needs GTP_FINGERPRINT_KEY, the same on all.",
+        short: None,
+        field: Field::One {
+            set: |config, text| {
+                config.shared.address = optional(text, "null", url::store)?;
+                Ok(())
+            },
+            show: |config| or_word(config.shared.address.as_ref(), "null", ToString::to_string),
+        },
+    },
+    Key {
+        path: "limits.shared_lease",
+        kind: Kind::Integer { least: 0, most: LARGEST_BURST },
+        absent: Some("auto"),
+        default: "auto",
+        help: "Requests taken from the store at once; 0: a round trip for each.",
+        short: None,
+        field: Field::One {
+            set: |config, text| {
+                config.shared.lease = match optional(text, "auto", number)? {
+                    None => Lease::Auto,
+                    Some(0) => Lease::Exact,
+                    Some(requests) => Lease::Fixed(requests),
+                };
+                Ok(())
+            },
+            show: |config| match config.shared.lease {
+                Lease::Auto => "auto".to_owned(),
+                Lease::Exact => "0".to_owned(),
+                Lease::Fixed(requests) => requests.to_string(),
+            },
+        },
+    },
+    Key {
+        path: "limits.shared_failure",
+        kind: Kind::Choice(&["local", "open", "closed"]),
+        absent: None,
+        default: "local",
+        help: "While the store does not answer: each replica by itself, all passes, nothing passes.",
+        short: None,
+        field: Field::One {
+            set: |config, text| {
+                config.limits.on_failure = word(text, &FAILURES)?;
+                Ok(())
+            },
+            show: |config| word_of(&config.limits.on_failure, &FAILURES),
+        },
+    },
+    Key {
+        path: "limits.shared_ca_file",
+        kind: Kind::File,
+        absent: Some("null"),
+        default: "null",
+        help: "Authorities (PEM) that may have signed the store's certificate, in place of the system's.",
+        short: None,
+        field: Field::One {
+            set: |config, text| {
+                config.shared.authorities = optional(text, "null", path::parse)?;
+                Ok(())
+            },
+            show: |config| or_word(config.shared.authorities.as_ref(), "null", |path| path.display().to_string()),
         },
     },
 ];

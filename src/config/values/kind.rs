@@ -51,6 +51,8 @@ pub enum Kind {
     HeaderName,
     /// A path: exact, or a prefix ending in `/`.
     Path,
+    /// The URL of a store that replicas share.
+    Store,
     /// A host and its organisation: `team-a.example.com=2`, in a file also `team-a.example.com: 2`.
     HostOrganisation,
     /// A path and what a request to it spends: `/render/=10`, in a file also `/render/: 10`.
@@ -72,6 +74,7 @@ impl Kind {
             Self::Path => rule::path(text).map(drop),
             Self::Cost => rule::cost(text).map(drop),
             Self::HostOrganisation => rule::host_organisation(text).map(drop),
+            Self::Store => url::store(text).map(drop),
             Self::Duration { least, most } => within(duration::parse(text)?, least, most, duration::print),
             Self::Size { least, most } => within(size::parse(text)?, least, most, size::print),
             Self::Integer { least, most } => within(whole_number(text)?, least, most, |number| number.to_string()),
@@ -112,6 +115,7 @@ impl Kind {
             Self::Path => "PATH",
             Self::Cost => "PATH=NUMBER",
             Self::HostOrganisation => "HOST=NUMBER",
+            Self::Store => "URL",
         }
     }
 
@@ -127,6 +131,7 @@ impl Kind {
             Self::Network => "network (CIDR)".to_owned(),
             Self::HeaderName => "header name".to_owned(),
             Self::Path => "path: exact, or a prefix ending in `/`".to_owned(),
+            Self::Store => "URL: `redis://`, `rediss://` (TLS), `redis+cluster://`, `redis+unix://`".to_owned(),
             Self::HostOrganisation => {
                 "host and number (`team-a.example.com=2`; in a file `{ team-a.example.com: 2 }`)".to_owned()
             }
@@ -171,6 +176,7 @@ impl Kind {
             Self::Network => json!({ "type": "string", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" }),
             Self::HeaderName => json!({ "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }),
             Self::Path => json!({ "type": "string", "pattern": "^/[^*?#;\\\\]*$" }),
+            Self::Store => json!({ "type": "string", "pattern": "^(redis|valkey)s?(\\+(cluster|unix))?://." }),
             Self::HostOrganisation => json!({ "type": "string", "pattern": "^[^=/:]+=[1-9][0-9]*$" }),
             Self::Cost => json!({ "type": "string", "pattern": "^/[^*?#;\\\\]*=[1-9][0-9]*$" }),
         }

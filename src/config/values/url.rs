@@ -1,6 +1,7 @@
 //! Where Grafana is: `http://host:port`, `https://host`, `unix:/path`, and nothing behind it.
 
 use super::super::mistake::Flaw;
+use crate::limits::shared::Address;
 use crate::upstream::Url;
 
 /// Reads the URL of the upstream. A path is refused, for requests pass as they came; a password is, for Grafana would
@@ -66,6 +67,13 @@ fn without_scheme(text: &str) -> Flaw {
         Err(_) => "write http://, a host and a port, as http://127.0.0.1:3000".to_owned(),
     };
     Flaw::new("is not a URL", cure)
+}
+
+/// Reads the URL of a store that replicas share.
+pub fn store(text: &str) -> Result<Address, Flaw> {
+    Address::parse(text).map_err(|error| {
+        Flaw::new(error.to_string(), "write redis://redis:6379, or rediss://user:password@redis:6379/0 for TLS")
+    })
 }
 
 #[cfg(test)]

@@ -181,13 +181,14 @@ async fn carry(board: Arc<Board>, mut link: Link, work: Work, report: mpsc::Unbo
 
 /// Keeps what was granted, and tells who waits. Who does not wait any more leaves the share to the next.
 fn deliver(board: &Board, work: Work, grant: Grant, sent: u64) {
-    let Work { tag, want, ask, claimed, reply, permit, .. } = work;
+    let Work { tag, want, ask, reply, permit, .. } = work;
     let now = board.now();
     let reply = reply.filter(|reply| !reply.is_closed());
     let taken = if reply.is_some() && grant.granted >= ask.least { want.cost } else { 0 };
     let (debt, wait) = board.table.with(tag, now, |holding| {
         holding.answered(ask, grant, sent, taken, now);
-        (holding.debt(&want, claimed), holding.wait(&want, now))
+        // As the store counted: the way there is no debt.
+        (holding.debt(&want, sent), holding.wait(&want, now))
     });
     let Some(reply) = reply else { return };
     let answer = if taken > 0 {

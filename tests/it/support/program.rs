@@ -41,11 +41,17 @@ impl Program {
         Self::start(command)
     }
 
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::start_with(command, &[])
+    }
+
+    /// Starts it with these variables.
+    pub fn start_with(mut command: Command, variables: &[(&str, &str)]) -> Self {
         // What is meant for the tests is none of its settings.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GTP_")) {
             command.env_remove(name);
         }
+        command.envs(variables.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let output = Arc::<Output>::default();
         collect(child.stdout.take().unwrap(), Arc::clone(&output));
