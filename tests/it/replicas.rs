@@ -107,25 +107,37 @@ fn four_replicas_have_one_budget() {
     let Some(redis) = Redis::start() else { return };
     let origin = Origin::ok();
     for lease in ["0", "auto"] {
-        let arguments = ["--rate", "1/h", "--burst", "40", "--limits-shared-lease", lease];
+        // A busy machine may miss the deadline of a question: then nothing passes, rather than what the replica believes.
+        let closed = ["--limits-shared-failure", "closed"];
+        let arguments = ["--rate", "1/h", "--burst", "40", "--limits-shared-lease", lease, closed[0], closed[1]];
         let replicas: Vec<Program> = (0..4).map(|_| redis.replica(&origin, &arguments)).collect();
-        // Each lease has keys of its own: another rate is another bucket.
         let admitted: usize = thread::scope(|scope| {
             let clients: Vec<_> = replicas
                 .iter()
-                .map(|replica| scope.spawn(|| (0..40).filter(|_| ask(replica).status == 200).count()))
+                .map(|replica| scope.spawn(|| (0..40).filter(|_| answered(replica).status == 200).count()))
                 .collect();
             clients.into_iter().map(|client| client.join().unwrap()).sum()
         });
-        // Leases are at most an eighth of the burst, and what one replica did not spend nobody has.
-        let least = if lease == "0" { 40 } else { 40 - 4 * 5 };
+        // Leases are at most an eighth of the burst; what one replica did not spend nobody has, and neither has anybody
+        // what was granted too late.
+        let least = if lease == "0" { 35 } else { 35 - 4 * 5 };
         assert!((least..=40).contains(&admitted), "{admitted} admitted with lease {lease}");
-        let refused = ask(&replicas[0]);
+        let refused = answered(&replicas[0]);
         assert_eq!((refused.status, refused.reason()), (429, Some("token_rate_limited")));
         assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() > 60);
         assert_eq!(backend(&replicas[0]), "shared");
         drop(replicas);
         redis_forget(&redis);
+    }
+}
+
+/// What the store says, once it was asked in time.
+fn answered(program: &Program) -> Answer {
+    loop {
+        let answer = ask(program);
+        if answer.status != 503 {
+            return answer;
+        }
     }
 }
 
