@@ -98,7 +98,7 @@ fn merge(file: Option<&SourceFile>, environment: &Environment, flags: Vec<Given>
     config.spans = spans;
     mistakes.extend(problems.into_iter().map(not_exported));
     config.fingerprint_key = environment.get(FINGERPRINT_KEY).map(|secret| HashKey::derive(secret.as_bytes()));
-    mistakes.extend(hashes_alike(&config, &origins).err());
+    mistakes.extend(hashes_apart(&config, &origins));
     mistakes.extend(environment.get(FINGERPRINT_KEY).filter(|secret| secret.len() < 16).map(short_key));
     Effective { config, origins, mistakes, file: None }
 }
@@ -113,15 +113,15 @@ fn not_exported(problem: otlp::Problem) -> Mistake {
 }
 
 /// Replicas find each other's buckets under hashes with one key.
-fn hashes_alike(config: &Config, origins: &Origins) -> Result<(), Mistake> {
+fn hashes_apart(config: &Config, origins: &Origins) -> Option<Mistake> {
     if config.shared.address.is_none() || config.fingerprint_key.is_some() {
-        return Ok(());
+        return None;
     }
     let flaw = Flaw::new(
         format!("needs {FINGERPRINT_KEY}: replicas find each other's budgets by hashes with one key"),
         format!("set {FINGERPRINT_KEY} to the same 32 random bytes on all replicas, as openssl rand -hex 32 prints"),
     );
-    Err(Mistake::error(origins.of("limits.shared"), "limits.shared", None, flaw))
+    Some(Mistake::error(origins.of("limits.shared"), "limits.shared", None, flaw))
 }
 
 fn short_key(_: &str) -> Mistake {

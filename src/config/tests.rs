@@ -91,6 +91,25 @@ fn a_limit_is_switched_off_by_one_word() {
 }
 
 #[test]
+fn replicas_that_share_a_store_must_hash_alike() {
+    let text = "limits: { shared: \"redis://proxy:hunter2hunter2@redis.example.com\" }";
+    let told = summaries(&from_text(text)).concat();
+    assert!(told.contains("needs GTP_FINGERPRINT_KEY") && !told.contains("hunter2"), "{told}");
+    let url = ("GTP_LIMITS_SHARED", "rediss://proxy:hunter2hunter2@redis.example.com/3");
+    let effective = from_line(&[], &[url, ("GTP_FINGERPRINT_KEY", "0123456789abcdef0123456789abcdef")]);
+    assert_eq!(summaries(&effective), Vec::<String>::new());
+    let printed = print(&effective, true);
+    assert!(
+        printed.contains("shared: \"rediss://redis.example.com:6379/3\"")
+            || printed.contains("rediss://redis.example.com:6379/3"),
+        "{printed}"
+    );
+    assert!(!printed.contains("hunter2"), "{printed}");
+    let wrong = summaries(&from_text("limits: { shared: \"http://:hunter2hunter2@redis\" }")).concat();
+    assert!(wrong.contains("must begin with redis://") && !wrong.contains("hunter2"), "{wrong}");
+}
+
+#[test]
 fn costs_are_keys_and_values() {
     let effective = from_text("limits: { cost: { /api/ds/query: 2, /render/: 10 } }");
     assert_eq!(summaries(&effective), Vec::<String>::new());
