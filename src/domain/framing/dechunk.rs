@@ -109,6 +109,41 @@ mod tests {
         }
     }
 
+    /// RFC 9112 §7.1, read by splitting rather than by states: what a chunked body without trailers may be.
+    fn is_chunked(bytes: &[u8]) -> bool {
+        let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else { return false };
+        let (line, rest) = (&bytes[..end], &bytes[end + 2..]);
+        let digits = line.split(|byte| *byte == b';').next().unwrap();
+        let extension = &line[digits.len()..];
+        let sound = |byte: &u8| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f);
+        let hex = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let Some(size) = hex.and_then(|text| usize::from_str_radix(text, 16).ok()) else { return false };
+        if !extension.iter().all(sound) {
+            return false;
+        }
+        if size == 0 {
+            return rest == b"\r\n";
+        }
+        rest.get(size..size + 2) == Some(b"\r\n") && is_chunked(&rest[size + 2..])
+    }
+
+    #[test]
+    fn each_byte_in_each_place_is_judged_as_the_grammar_has_it() {
+        let sound = b"1;x=y\r\na\r\n0\r\n\r\n";
+        assert!(is_chunked(sound));
+        let mut accepted = 0;
+        for at in 0..sound.len() {
+            for byte in 0..=u8::MAX {
+                let mut bytes = sound.to_vec();
+                bytes[at] = byte;
+                let complete = matches!(taken_apart(&bytes, 7), Ok((_, trailers, true)) if trailers == b"\r\n");
+                assert_eq!(complete, is_chunked(&bytes), "{:?}", String::from_utf8_lossy(&bytes));
+                accepted += usize::from(complete);
+            }
+        }
+        assert!(accepted > 500, "only {accepted} are sound: nothing is tested");
+    }
+
     proptest! {
         #[test]
         fn chunks_of_any_size_give_the_same_data_however_they_are_cut(
