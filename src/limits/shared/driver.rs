@@ -86,7 +86,11 @@ async fn attempt(board: &Board) -> Result<Link, Fault> {
     // The first time, the script itself travels: only the second look is one round trip.
     link.ask(&Question::probe()).await?;
     match timeout(board.deadline, link.ask(&Question::probe())).await {
-        Ok(answer) => answer.map(|_| link),
+        Ok(answer) => {
+            answer?;
+            board.connected.store(true, Relaxed);
+            Ok(link)
+        }
         Err(_) => Err(Fault::Failed(missed(board.deadline))),
     }
 }
@@ -181,13 +185,13 @@ async fn carry(board: Arc<Board>, mut link: Link, work: Work, report: mpsc::Unbo
 
 /// Keeps what was granted, and tells who waits. Who does not wait any more leaves the share to the next.
 fn deliver(board: &Board, work: Work, grant: Grant, sent: u64) {
-    let Work { tag, want, ask, claimed, reply, permit, .. } = work;
+    let Work { tag, want, ask, reply, permit, .. } = work;
     let now = board.now();
     let reply = reply.filter(|reply| !reply.is_closed());
     let taken = if reply.is_some() && grant.granted >= ask.least { want.cost } else { 0 };
     let (debt, wait) = board.table.with(tag, now, |holding| {
         holding.answered(ask, grant, sent, taken, now);
-        (holding.debt(&want, claimed), holding.wait(&want, now))
+        (holding.unleased(&want, grant.debt), holding.wait(&want, now))
     });
     let Some(reply) = reply else { return };
     let answer = if taken > 0 {

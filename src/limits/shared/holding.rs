@@ -111,11 +111,11 @@ impl Holding {
                 self.asked = now.max(1);
                 Ask { least: 1, most: size, floor }
             });
-            return Verdict::Admitted { debt: self.debt(want, now), renew };
+            return Verdict::Admitted { debt: self.unleased(want, self.arrival.saturating_sub(now)), renew };
         }
         let retry_after = self.wait(want, now);
         if retry_after > 0 {
-            return Verdict::Refused { debt: self.debt(want, now), retry_after };
+            return Verdict::Refused { debt: self.unleased(want, self.arrival.saturating_sub(now)), retry_after };
         }
         // One question for a lease at a time: a crowd that finds none would take one each.
         let most = if asking { want.cost } else { size };
@@ -152,9 +152,9 @@ impl Holding {
         }
     }
 
-    /// How far the bucket is in debt for those who may still spend our lease.
-    pub(super) fn debt(&self, want: &Want, now: u64) -> u64 {
-        self.arrival.saturating_sub(now).saturating_sub(want.period.saturating_mul(self.unspent.into()))
+    /// A debt for those who may still spend our lease.
+    pub(super) fn unleased(&self, want: &Want, debt: u64) -> u64 {
+        debt.saturating_sub(want.period.saturating_mul(self.unspent.into()))
     }
 
     /// How long the bucket is known to be too empty; zero where only the store knows.
