@@ -125,16 +125,21 @@ impl Holding {
         Verdict::Unknown(Ask { least: want.cost, most, floor })
     }
 
-    /// Takes an answer in: to a question sent at `sent`, of which `taken` requests are spent already.
-    pub(super) fn answered(&mut self, ask: Ask, grant: Grant, sent: u64, taken: u32, now: u64) {
+    /// Takes in the answer to a question sent at `sent`, and spends `cost` (0: nobody waits any more): whether it was
+    /// there. A lease that came in meanwhile may have it although the answer has not.
+    pub(super) fn answered(&mut self, ask: Ask, grant: Grant, sent: u64, cost: u32, now: u64) -> bool {
         self.pass(now);
         self.settled(ask);
         self.arrival = self.arrival.max(sent.saturating_add(grant.debt));
         self.lag = now.saturating_sub(sent);
         self.drained = grant.granted < ask.most;
-        let spent = taken.min(grant.granted);
-        self.used = self.used.saturating_add(spent);
-        self.returned(grant.granted - spent, now);
+        self.returned(grant.granted, now);
+        let there = cost > 0 && self.unspent >= cost;
+        if there {
+            self.unspent -= cost;
+            self.used = self.used.saturating_add(cost);
+        }
+        there
     }
 
     /// A question was not answered. What it may have cost at the store is lost.
