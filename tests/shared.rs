@@ -165,6 +165,28 @@ async fn what_is_told_is_what_happens() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_cannot_be_costs_one_burst_at_most() {
+    if !installed() {
+        return;
+    }
+    let store = Store::start(&[]);
+    let slow = claim(1, 10, 10);
+    let name = format!("gtp:token:{:032x}:100000000:10", slow.key.0);
+    // The clock of the store was set back by years.
+    let _: () = store.query(&["SET", &name, "99999999999.000000000"]);
+    let Answer::Refused { debt, retry_after } = ask(&replica(&store.url(), Lease::Exact), &slow).await else {
+        panic!("the bucket is in debt")
+    };
+    assert_eq!(debt, Duration::from_secs(1));
+    assert!(retry_after <= Duration::from_millis(101), "{retry_after:?}");
+    tokio::time::sleep(retry_after).await;
+    assert!(admitted(&replica(&store.url(), Lease::Exact), &slow).await, "nothing is regained until that time comes");
+    // Somebody else's value.
+    let _: () = store.query(&["SET", &name, "nonsense"]);
+    assert!(admitted(&replica(&store.url(), Lease::Exact), &slow).await);
+}
+
+#[tokio::test]
 async fn who_gives_up_waiting_leaves_the_share_to_the_next() {
     if !installed() {
         return;
@@ -367,7 +389,7 @@ async fn three_nodes_of_a_cluster_hold_one_budget_for_each_token() {
     if !installed() {
         return;
     }
-    let nodes: Vec<Store> = (0..3)
+    let mut nodes: Vec<Store> = (0..3)
         .map(|_| {
             Store::start(&[
                 "--cluster-enabled",
@@ -406,6 +428,12 @@ async fn three_nodes_of_a_cluster_hold_one_budget_for_each_token() {
     }
     for node in &nodes {
         assert!(node.query::<Vec<String>>(&["KEYS", "gtp:token:*"]).len() > 2, "a node holds nothing");
+    }
+    nodes[1].kill();
+    for token in 100..200 {
+        let begin = Instant::now();
+        ask(&fleet[0], &claim(token, 10, 10)).await;
+        assert!(begin.elapsed() < PROMPT, "{:?} although a node is gone", begin.elapsed());
     }
 }
 

@@ -46,11 +46,14 @@ use crate::domain::token::BucketKey;
 /// Questions under way at most; beyond, the store counts as out of reach.
 const UNDER_WAY: usize = 1024;
 
-/// Buckets of which something is held, at most: 96 bytes each.
+/// Buckets of which something is held, at most: 64 bytes each.
 const HELD: usize = 32_768;
 
+/// How long a request may wait for the store, unless told otherwise.
+pub const DEADLINE: Duration = Duration::from_millis(25);
+
 /// Where the limits are shared, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The store.
     pub address: Address,
@@ -58,7 +61,7 @@ pub struct Settings {
     pub authorities: Option<Vec<u8>>,
     /// How much is taken ahead.
     pub lease: Lease,
-    /// How long a request may wait for the store; 25 ms unless told otherwise.
+    /// How long a request may wait for the store: [`DEADLINE`].
     pub deadline: Duration,
     /// Buckets tracked at most; of at most 32 768 of them something is held here.
     pub max_tracked: usize,
