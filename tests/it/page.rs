@@ -67,14 +67,14 @@ fn refusals_arrive_live_are_filtered_and_open_by_keyboard() {
     let Some(browser) = Browser::start(1200, 900, true) else { return };
     let scene = scene();
     browser.open(&scene.page);
-    browser.wait_for("document.querySelector('.empty').textContent.startsWith('Nothing was refused')");
+    browser.wait_for("document.querySelector('.empty')?.textContent.startsWith('Nothing was refused')");
     browser.wait_for("document.getElementById('live').dataset.state === 'live'");
     browser.picture("empty");
     scene.refuse("/api/expired", &[]);
     browser.wait_for(
         "document.querySelectorAll('#list > li').length === 1 && !document.querySelector('#refusals .empty')",
     );
-    browser.wait_for("document.getElementById('summary').textContent === '1 refused: Token expired (1).'");
+    browser.wait_for("document.getElementById('summary')?.textContent === '1 refused: Token expired (1).'");
     for _ in 0..3 {
         scene.refuse("/api/denied", &["User-Agent: terraform/1.9"]);
     }
@@ -121,7 +121,7 @@ fn refusals_arrive_live_are_filtered_and_open_by_keyboard() {
     scene.refuse("/api/denied", &[]);
     browser.wait_for("document.querySelectorAll('#list > li').length === 4");
     browser.look("(document.querySelector('select[name=reason]').value = 'token_expired', document.getElementById('filters').requestSubmit())");
-    browser.wait_for("document.querySelector('#refusals .empty').textContent.includes('None of those')");
+    browser.wait_for("document.querySelector('#refusals .empty')?.textContent.includes('None of those')");
 
     // Paused, nothing moves.
     browser.look("document.querySelector('#filters a').click()");
@@ -174,15 +174,15 @@ fn a_reload_that_failed_is_seen() {
     let program = Program::before(&origin.url(), &["--config", file.path().to_str().unwrap()]);
     let admin = program.admin.unwrap();
     browser.open(&format!("http://{admin}/"));
-    browser.wait_for("document.getElementById('reload').textContent.startsWith('In force since')");
+    browser.wait_for("document.getElementById('reload')?.textContent.startsWith('In force since')");
     browser.wait_for("document.getElementById('live').dataset.state === 'live'");
     std::fs::write(file.path(), "org: { default: <b>1</b> }\n").unwrap();
     program.signal("HUP");
     program.wait_for_line(|line| line["event"] == "config_reload_failed");
     // A refusal makes the page look again.
     assert_eq!(ask(program.data, "TRACE / HTTP/1.1\r\nHost: g\r\n\r\n").unwrap().status, 405);
-    browser.wait_for("document.getElementById('reload').textContent.includes('The last reload failed')");
-    browser.wait_for("document.querySelector('#reload li').textContent.includes('org.default: `<b>1</b>`')");
+    browser.wait_for("document.getElementById('reload')?.textContent.includes('The last reload failed')");
+    browser.wait_for("document.querySelector('#reload li')?.textContent.includes('org.default: `<b>1</b>`')");
     browser.picture("reload");
 }
 

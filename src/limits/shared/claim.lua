@@ -14,14 +14,16 @@ if known then
   local s, n = string.match(known, '^(%d+)%.(%d+)$')
   if s then held = math.max(0, (tonumber(s) - second) * 1e9 + (tonumber(n) - nano)) end
 end
--- What the caller knows is a floor: a store that was emptied gives nobody a second burst. No debt is deeper than a
--- bucket: not that of a wrong caller, and not after a clock was set back.
+-- No debt is deeper than a bucket. One that is was left by a clock that has been set back since (or by that of another
+-- server, which failed over to this one): it is written anew, or nothing would be regained until that time comes again.
+local wrong = held > full
+-- What the caller knows is a floor: a store that was emptied gives nobody a second burst.
 local debt = math.min(math.max(held, tonumber(ARGV[5])), full)
 local fit = math.floor((full - debt) / period)
 local granted = 0
 if fit >= least then granted = math.min(fit, most) end
 debt = debt + granted * period
-if debt > held then
+if debt > held or wrong then
   local at = nano + debt
   local whole = math.floor(at / 1e9)
   local tat = string.format('%.0f.%09.0f', second + whole, at - whole * 1e9)

@@ -86,7 +86,11 @@ async fn attempt(board: &Board) -> Result<Link, Fault> {
     // The first time, the script itself travels: only the second look is one round trip.
     link.ask(&Question::probe()).await?;
     match timeout(board.deadline, link.ask(&Question::probe())).await {
-        Ok(answer) => answer.map(|_| link),
+        Ok(answer) => {
+            answer?;
+            board.connected.store(true, Relaxed);
+            Ok(link)
+        }
         Err(_) => Err(Fault::Failed(missed(board.deadline))),
     }
 }
@@ -184,20 +188,19 @@ fn deliver(board: &Board, work: Work, grant: Grant, sent: u64) {
     let Work { tag, want, ask, reply, permit, .. } = work;
     let now = board.now();
     let reply = reply.filter(|reply| !reply.is_closed());
-    let taken = if reply.is_some() && grant.granted >= ask.least { want.cost } else { 0 };
-    let (debt, wait) = board.table.with(tag, now, |holding| {
-        holding.answered(ask, grant, sent, taken, now);
-        // As the store counted: the way there is no debt.
-        (holding.debt(&want, sent), holding.wait(&want, now))
+    let cost = if reply.is_some() { want.cost } else { 0 };
+    let (admitted, debt, wait) = board.table.with(tag, now, |holding| {
+        let admitted = holding.answered(ask, grant, sent, cost, now);
+        (admitted, Want::time(holding.unleased(&want, grant.debt)), holding.wait(&want, now))
     });
     let Some(reply) = reply else { return };
-    let answer = if taken > 0 {
-        Answer::Admitted { debt: Want::time(debt) }
+    let answer = if admitted {
+        Answer::Admitted { debt }
     } else {
-        Answer::Refused { debt: Want::time(debt), retry_after: Want::time(grant.retry_after.max(wait)) }
+        Answer::Refused { debt, retry_after: Want::time(grant.retry_after.max(wait)) }
     };
-    if reply.send(answer).is_err() && taken > 0 {
-        board.table.with(tag, now, |holding| holding.returned(taken, now));
+    if reply.send(answer).is_err() && admitted {
+        board.table.with(tag, now, |holding| holding.returned(cost, now));
     }
     drop(permit);
 }

@@ -111,11 +111,11 @@ impl Holding {
                 self.asked = now.max(1);
                 Ask { least: 1, most: size, floor }
             });
-            return Verdict::Admitted { debt: self.debt(want, now), renew };
+            return Verdict::Admitted { debt: self.unleased(want, self.arrival.saturating_sub(now)), renew };
         }
         let retry_after = self.wait(want, now);
         if retry_after > 0 {
-            return Verdict::Refused { debt: self.debt(want, now), retry_after };
+            return Verdict::Refused { debt: self.unleased(want, self.arrival.saturating_sub(now)), retry_after };
         }
         // One question for a lease at a time: a crowd that finds none would take one each.
         let most = if asking { want.cost } else { size };
@@ -125,16 +125,21 @@ impl Holding {
         Verdict::Unknown(Ask { least: want.cost, most, floor })
     }
 
-    /// Takes an answer in: to a question sent at `sent`, of which `taken` requests are spent already.
-    pub(super) fn answered(&mut self, ask: Ask, grant: Grant, sent: u64, taken: u32, now: u64) {
+    /// Takes in the answer to a question sent at `sent`, and spends `cost` (0: nobody waits any more): whether it was
+    /// there. A lease that came in meanwhile may have it although the answer has not.
+    pub(super) fn answered(&mut self, ask: Ask, grant: Grant, sent: u64, cost: u32, now: u64) -> bool {
         self.pass(now);
         self.settled(ask);
         self.arrival = self.arrival.max(sent.saturating_add(grant.debt));
         self.lag = now.saturating_sub(sent);
         self.drained = grant.granted < ask.most;
-        let spent = taken.min(grant.granted);
-        self.used = self.used.saturating_add(spent);
-        self.returned(grant.granted - spent, now);
+        self.returned(grant.granted, now);
+        let there = cost > 0 && self.unspent >= cost;
+        if there {
+            self.unspent -= cost;
+            self.used = self.used.saturating_add(cost);
+        }
+        there
     }
 
     /// A question was not answered. What it may have cost at the store is lost.
@@ -152,9 +157,9 @@ impl Holding {
         }
     }
 
-    /// How far the bucket is in debt for those who may still spend our lease.
-    pub(super) fn debt(&self, want: &Want, now: u64) -> u64 {
-        self.arrival.saturating_sub(now).saturating_sub(want.period.saturating_mul(self.unspent.into()))
+    /// A debt for those who may still spend our lease.
+    pub(super) fn unleased(&self, want: &Want, debt: u64) -> u64 {
+        debt.saturating_sub(want.period.saturating_mul(self.unspent.into()))
     }
 
     /// How long the bucket is known to be too empty; zero where only the store knows.

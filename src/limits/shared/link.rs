@@ -7,6 +7,7 @@ use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _,
     RedisConnectionInfo, RedisError, Script, ServerErrorKind, TlsCertificates,
@@ -87,7 +88,7 @@ impl Link {
                 let nodes = servers.iter().map(|server| info(address, tcp(address, server)));
                 let nodes: Vec<ConnectionInfo> = nodes.collect::<Result<_, _>>().map_err(fault)?;
                 let mut builder = ClusterClientBuilder::new(nodes)
-                    .tcp_settings(TcpSettings::default().set_nodelay(true))
+                    .tcp_settings(socket_settings())
                     .connection_timeout(CONNECTING)
                     .response_timeout(2 * LATE)
                     // A redirection is a retry. Who still has no answer then is past the deadline.
@@ -172,7 +173,12 @@ fn info(address: &Address, place: ConnectionAddr) -> Result<ConnectionInfo, Redi
     if let Some(password) = &address.password {
         account = account.set_password(password.as_str());
     }
-    // Small questions whose answers are awaited: Nagle's algorithm would hold them back.
-    let settings = TcpSettings::default().set_nodelay(true);
-    Ok(place.into_connection_info()?.set_redis_settings(account).set_tcp_settings(settings))
+    Ok(place.into_connection_info()?.set_redis_settings(account).set_tcp_settings(socket_settings()))
+}
+
+fn socket_settings() -> TcpSettings {
+    // Small questions whose answers are awaited: Nagle's algorithm would hold them back. A quiet connection that
+    // something on the way forgets would be noticed by the next request's deadline only.
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
+    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive)
 }

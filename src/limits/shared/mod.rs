@@ -46,11 +46,14 @@ use crate::domain::token::BucketKey;
 /// Questions under way at most; beyond, the store counts as out of reach.
 const UNDER_WAY: usize = 1024;
 
-/// Buckets of which something is held, at most: 96 bytes each.
+/// Buckets of which something is held, at most: 64 bytes each.
 const HELD: usize = 32_768;
 
+/// How long a request may wait for the store, unless told otherwise.
+pub const DEADLINE: Duration = Duration::from_millis(25);
+
 /// Where the limits are shared, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The store.
     pub address: Address,
@@ -58,7 +61,7 @@ pub struct Settings {
     pub authorities: Option<Vec<u8>>,
     /// How much is taken ahead.
     pub lease: Lease,
-    /// How long a request may wait for the store; 25 ms unless told otherwise.
+    /// How long a request may wait for the store: [`DEADLINE`].
     pub deadline: Duration,
     /// Buckets tracked at most; of at most 32 768 of them something is held here.
     pub max_tracked: usize,
@@ -80,8 +83,9 @@ pub struct Claim {
     pub debt: Duration,
 }
 
-/// What the shared store says. Debts count from the `now` of the claim, and leave out what is leased and not spent yet:
-/// [`Rate::left`] makes of them what the client is told.
+/// What the shared store says. [`Rate::left`] makes of a debt what the client is told; it leaves out what is leased here
+/// and not spent yet. To be remembered, it counts from the `now` of the claim: the store counted later, and a memory that
+/// runs ahead of the store would come back to it as [`Claim::debt`] and take from the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The request may pass.
@@ -160,6 +164,7 @@ struct Board {
     start: Instant,
     table: Table,
     degraded: AtomicBool,
+    connected: AtomicBool,
     round_trips: AtomicU64,
 }
 
@@ -205,6 +210,7 @@ impl Shared {
             start: Instant::now(),
             table: Table::new(max_tracked.min(HELD)),
             degraded: AtomicBool::new(false),
+            connected: AtomicBool::new(false),
             round_trips: AtomicU64::new(0),
         });
         let (works, received) = mpsc::channel(UNDER_WAY);
@@ -273,6 +279,11 @@ impl Shared {
     /// Whether the limits are shared at the moment.
     pub fn state(&self) -> State {
         if self.board.degraded.load(Relaxed) { State::Degraded } else { State::Shared }
+    }
+
+    /// Whether the store was found since the start. Until then, claims wait for it, each for one deadline.
+    pub fn connected(&self) -> bool {
+        self.board.connected.load(Relaxed)
     }
 
     /// Questions sent to the store since the start.

@@ -24,15 +24,32 @@ impl Tag {
         // The finaliser of SplitMix64: limits that differ in one bit shall differ in half of them.
         let limit = (limit ^ limit >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let limit = (limit ^ limit >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Self(key.0 ^ u128::from(limit ^ limit >> 31))
+        Self(key.0 ^ u128::from(limit ^ limit >> 31) << 64)
     }
 }
 
+/// Tags lie apart from what is held, so that a look for one stays in two cache lines.
 #[derive(Debug)]
 struct Shard {
     /// Places of this shard. They take memory from the first holding on.
     places: usize,
-    held: Vec<(u128, Holding)>,
+    tags: Vec<u64>,
+    held: Vec<Holding>,
+}
+
+impl Shard {
+    const fn new(places: usize) -> Self {
+        Self { places, tags: Vec::new(), held: Vec::new() }
+    }
+
+    /// The tags and holdings of the set that begins at `at`.
+    fn set(&mut self, at: usize) -> Option<(&mut [u64], &mut [Holding])> {
+        if self.tags.is_empty() {
+            self.tags = vec![0; self.places];
+            self.held = vec![Holding::default(); self.places];
+        }
+        Some((self.tags.get_mut(at..at + WAYS)?, self.held.get_mut(at..at + WAYS)?))
+    }
 }
 
 /// The holdings of all buckets that this replica has asked for lately.
@@ -47,29 +64,29 @@ impl Table {
     pub(super) fn new(capacity: usize) -> Self {
         let sets = (capacity / WAYS).max(1);
         let count = sets.min(SHARDS);
-        let shard =
-            |shard: usize| Mutex::new(Shard { places: (sets - shard).div_ceil(count) * WAYS, held: Vec::new() });
+        let shard = |shard: usize| Mutex::new(Shard::new((sets - shard).div_ceil(count) * WAYS));
         Self { shards: (0..count).map(shard).collect(), sets: sets as u64 }
     }
 
     /// Shows `look` what is held of a bucket: nothing, where nothing is known.
     pub(super) fn with<T>(&self, tag: Tag, now: u64, look: impl FnOnce(&mut Holding) -> T) -> T {
         let set = ((u128::from(tag.0 as u64) * u128::from(self.sets)) >> 64) as usize;
-        let count = self.shards.len();
-        let Some(shard) = self.shards.get(set % count.max(1)) else { return look(&mut Holding::default()) };
+        // The other half of the hash. Zero means that a place is free.
+        let tag = ((tag.0 >> 64) as u64).max(1);
+        let count = self.shards.len().max(1);
+        let Some(shard) = self.shards.get(set % count) else { return look(&mut Holding::default()) };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if shard.held.is_empty() {
-            shard.held = vec![(0, Holding::default()); shard.places];
-        }
-        let at = set / count * WAYS;
-        let Some(places) = shard.held.get_mut(at..at + WAYS) else { return look(&mut Holding::default()) };
-        let known = places.iter().position(|(other, _)| *other == tag.0);
-        let least = || places.iter().enumerate().min_by_key(|(_, (_, held))| held.worth(now)).map(|(place, _)| place);
-        let Some((owner, holding)) = known.or_else(least).and_then(|place| places.get_mut(place)) else {
+        let Some((tags, held)) = shard.set(set / count * WAYS) else { return look(&mut Holding::default()) };
+        let known = tags.iter().position(|other| *other == tag);
+        let place = known.or_else(|| {
+            let least = held.iter().enumerate().min_by_key(|(_, holding)| holding.worth(now));
+            least.map(|(place, _)| place)
+        });
+        let Some((owner, holding)) = place.and_then(|place| Some((tags.get_mut(place)?, held.get_mut(place)?))) else {
             return look(&mut Holding::default());
         };
         if known.is_none() {
-            (*owner, *holding) = (tag.0, Holding::default());
+            (*owner, *holding) = (tag, Holding::default());
         }
         look(holding)
     }
@@ -81,11 +98,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::domain::token::HashKey;
 
     fn tag(number: u64, per_second: u32) -> Tag {
         let rate = Rate { period: Duration::from_secs(1) / per_second, burst: NonZeroU32::new(9).unwrap() };
-        let hash = u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        Tag::new(BucketKey(hash << 64 | hash.reverse_bits() >> 64 | hash), Policy::Token, &rate)
+        Tag::new(HashKey::from_bytes([7; 16]).hash(1, &number.to_le_bytes()), Policy::Token, &rate)
     }
 
     #[test]

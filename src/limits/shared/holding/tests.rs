@@ -76,9 +76,7 @@ impl Replica {
             }
             Verdict::Unknown(ask) => {
                 let grant = self.send(server, want, ask, now);
-                let admitted = grant.granted >= ask.least;
-                self.holding.answered(ask, grant, now, u32::from(admitted), now + self.delay);
-                admitted
+                self.holding.answered(ask, grant, now, want.cost, now + self.delay)
             }
         };
         *if admitted { &mut self.admitted } else { &mut self.refused } += 1;
@@ -193,6 +191,19 @@ fn a_store_that_forgot_is_told_what_is_owed() {
     }
 }
 
+#[test]
+fn a_lease_that_comes_in_meanwhile_serves_who_was_refused() {
+    let mut holding = Holding::default();
+    let lease = Ask { least: 1, most: 8, floor: 0 };
+    holding.answered(lease, Grant { granted: 2, debt: SECOND, retry_after: 0 }, SECOND, 0, SECOND + MS);
+    let own = Ask { least: 1, most: 1, floor: 0 };
+    let refused = Grant { granted: 0, debt: SECOND, retry_after: MS };
+    assert!(holding.answered(own, refused, SECOND, 1, SECOND + MS));
+    assert!(!holding.answered(own, refused, SECOND, 2, SECOND + MS));
+    assert!(holding.answered(own, refused, SECOND, 1, SECOND + MS));
+    assert!(!holding.answered(own, refused, SECOND, 1, SECOND + MS));
+}
+
 proptest! {
     /// Whatever the traffic, the costs and the delays: never more than the budget, and never more than was charged.
     #[test]
@@ -221,9 +232,9 @@ proptest! {
                 Verdict::Refused { .. } => {}
                 Verdict::Unknown(ask) => {
                     let grant = replica.send(&mut server, &want, ask, now);
-                    let taken = if grant.granted >= ask.least { want.cost } else { 0 };
-                    spent += u64::from(taken);
-                    replica.holding.answered(ask, grant, now, taken, now + replica.delay);
+                    let there = replica.holding.answered(ask, grant, now, want.cost, now + replica.delay);
+                    prop_assert!(there || grant.granted < ask.least);
+                    spent += if there { cost } else { 0 };
                 }
             }
             prop_assert!(spent <= server.charged);
