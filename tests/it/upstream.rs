@@ -1,10 +1,12 @@
 //! What goes wrong behind us has its own status, reason and hint; nothing is delivered twice.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::origin::Seen;
 use crate::support::wire::{connect, read_answer};
 use crate::support::{Origin, Program, ask, get};
 
@@ -188,4 +190,54 @@ fn a_request_behind_a_lost_one_is_never_taken_for_it() {
     assert_eq!(read_answer(&mut client, &mut pending, false).unwrap().text(), "/behind");
     assert_eq!(origin.seen().iter().filter(|seen| seen.lines[0].contains("/lost")).count(), 2);
     assert_eq!(origin.seen().iter().filter(|seen| seen.lines[0].contains("/behind")).count(), 1);
+}
+
+/// Says which origin it is, and wants each request on a connection of its own.
+fn named(name: &'static str) -> impl Fn(&Seen, &mut TcpStream) -> bool + Send + Sync + 'static {
+    move |_, stream| {
+        let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", name.len());
+        let _ = stream.write_all(format!("{head}{name}").as_bytes());
+        false
+    }
+}
+
+#[test]
+fn a_name_that_moves_is_followed_with_the_next_connection() {
+    let may = Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
+    if !may {
+        return println!("skipped: this system lets nobody have an /etc/hosts of one's own (unshare -rm)");
+    }
+    let hosts = tempfile::NamedTempFile::new().unwrap();
+    let point_to = |address: &str| std::fs::write(hosts.path(), format!("{address} grafana.test\n")).unwrap();
+    let before = Origin::new(named("before"));
+    let moved = SocketAddr::from(([127, 0, 0, 2], before.address.port()));
+    let _after = Origin::at(moved, named("after"));
+    point_to("127.0.0.1");
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\"", hosts.path().to_str().unwrap()]);
+    command.args([
+        env!("CARGO_BIN_EXE_grafana-token-proxy"),
+        "run",
+        "--listen",
+        "127.0.0.1:0",
+        "--telemetry",
+        "127.0.0.1:0",
+    ]);
+    command.args(["--admin", "127.0.0.1:0", "--log-format", "json"]);
+    command.args(["--upstream", &format!("http://grafana.test:{}", before.address.port())]);
+    let program = Program::start(command);
+    let answer = || {
+        let answer = get(program.data, "/api/org", &[]);
+        (answer.status, answer.text())
+    };
+    assert_eq!(answer(), (200, "before".to_owned()));
+    point_to("127.0.0.2");
+    assert_eq!(answer(), (200, "after".to_owned()));
+    point_to("127.0.0.1");
+    assert_eq!(answer(), (200, "before".to_owned()));
+    // A name that is gone is an upstream that is gone, until it is back.
+    std::fs::write(hosts.path(), "").unwrap();
+    assert_eq!(answer().0, 502);
+    point_to("127.0.0.2");
+    assert_eq!(answer(), (200, "after".to_owned()));
 }
