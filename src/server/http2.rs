@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{Arrival, MAX_TARGET, Overdue, hint_for, overdue};
 use super::paced::Paced;
+use super::unread::{Patient, Reading};
 use super::{Current, Settings};
 use crate::domain::framing::{Bounds, Fault, check_decoded};
 use crate::domain::reason::Reason;
@@ -55,13 +56,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// What running answers have once the end of the connection was announced.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Spawns the tasks of streams where the worker counts them.
+/// Spawns the tasks of streams where the worker counts them, and ends those whose client takes nothing for so long.
 #[derive(Clone, Debug)]
-struct Tracked(TaskTracker);
+struct Tracked(TaskTracker, Duration);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tracked {
     fn execute(&self, future: F) {
-        self.0.spawn(future);
+        self.0.spawn(Patient::new(future, self.1));
     }
 }
 
@@ -108,7 +109,7 @@ pub(super) async fn serve(
             async move { Ok::<_, Infallible>(client.answer(request, open).await) }
         })
     };
-    let mut builder = http2::Builder::new(Tracked(tasks));
+    let mut builder = http2::Builder::new(Tracked(tasks, settings.body_timeout));
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
@@ -188,7 +189,11 @@ impl Client {
             }
             Err(fault) => proxy.decline(&peer, &fault, hint_for(fault.reason)),
         };
-        response.map(|body| Timed { body, progress, timer: None, _open: open })
+        let reading = Reading::current();
+        if let Some(reading) = reading.as_ref().filter(|_| !response.body().is_end_stream()) {
+            reading.offer();
+        }
+        response.map(|body| Timed { body, progress, timer: None, reading, _open: open })
     }
 }
 
@@ -215,6 +220,7 @@ struct Timed {
     body: ExchangeBody,
     progress: Arc<Progress>,
     timer: Option<Pin<Box<Sleep>>>,
+    reading: Option<Arc<Reading>>,
     _open: Open,
 }
 
@@ -225,6 +231,10 @@ impl Body for Timed {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
+        if let Some(reading) = &this.reading {
+            // It is asked for more: what was offered before has been taken.
+            if polled.is_ready() { reading.offer() } else { reading.take() }
+        }
         let Some(next) = this.progress.earliest().filter(|_| polled.is_pending()) else { return polled };
         let next = this.progress.moment(next);
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(next)));

@@ -6,6 +6,7 @@ mod http2;
 mod endpoint;
 mod listen;
 mod paced;
+mod unread;
 pub mod tls;
 
 use std::sync::Arc;

@@ -173,3 +173,25 @@ fn silent_and_idle_connections_are_closed() {
     assert_eq!(client.ask(&headers("/")).status, 200);
     client.until_closed();
 }
+
+#[test]
+fn a_stream_whose_client_takes_nothing_is_reset_and_the_others_go_on() {
+    let origin = Origin::new(|seen, stream| {
+        if seen.lines[0].contains("/large") {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n");
+            return stream.write_all(&[b'x'; 1 << 20]).is_ok();
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").is_ok()
+    });
+    let program = program(&origin, &["--http-body-timeout", "1s"]);
+    let mut client = Client::connect(program.data);
+    // Room for the connection, and none for the stream beyond what each begins with.
+    client.write(&Frame::new(Frame::WINDOW_UPDATE, 0, 0, (1u32 << 20).to_be_bytes()));
+    let large = client.send(&headers("/large"), true);
+    for _ in 0..3 {
+        assert_eq!(client.ask(&headers("/")).status, 200);
+    }
+    let end = client.until(|frame| frame.kind == Frame::RST_STREAM);
+    assert_eq!(end.stream, large);
+    assert_eq!(client.ask(&headers("/")).status, 200, "the connection ended with it");
+}
