@@ -2,7 +2,7 @@
 //! and how deep in debt it knows the bucket to be. Pure: moments are nanoseconds given to it.
 //!
 //! A lease is charged at the store when it is taken, so that all replicas together never admit more than the budget;
-//! what is not spent of it within [`KEPT`] is lost, at most one lease (and the quarter that was left when it was
+//! what is not spent of it within [`KEPT`] is lost, at most one lease (and the half that was left when it was
 //! renewed) for each replica and token that falls silent.
 
 use std::time::Duration;
@@ -105,7 +105,7 @@ impl Holding {
         if self.unspent >= want.cost {
             self.unspent -= want.cost;
             self.used = self.used.saturating_add(want.cost);
-            let due = size >= WORTH_RENEWING && size > want.cost && self.unspent <= size / 4;
+            let due = size >= WORTH_RENEWING && size > want.cost && self.unspent <= size / 2;
             let renew = due && !asking && self.missing(want, 1, size, now) == 0;
             let renew = renew.then(|| {
                 self.asked = now.max(1);

@@ -8,7 +8,7 @@
 //!
 //! * Admitted ≤ rate × time + burst, strictly, as long as the store keeps what it was told: leases are charged when they
 //!   are taken.
-//! * What a replica took and did not spend within a second is lost: at most one lease and a quarter for each token that
+//! * What a replica took and did not spend within a second is lost: at most one lease and a half for each token that
 //!   falls silent there. A token that keeps sending loses nothing.
 //! * A store that comes back empty is told by each replica what that one knows of a bucket's debt with its next
 //!   question: nobody gets more than what other replicas have spent since then and unspent leases, one each, on top.

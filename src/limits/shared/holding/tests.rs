@@ -123,6 +123,20 @@ fn a_busy_token_seldom_asks() {
 }
 
 #[test]
+fn requests_that_come_in_crowds_seldom_ask() {
+    let want = want(1000, 200, Lease::Auto);
+    let mut server = Server::default();
+    let mut replica = Replica::new(MS / 2);
+    for crowd in 0..1_000 {
+        for _ in 0..10 {
+            replica.request(&mut server, &want, SECOND + crowd * 10 * MS);
+        }
+    }
+    let (admitted, trips) = (replica.admitted, server.trips);
+    assert!(admitted >= 9_990 && trips * 20 <= admitted, "{trips} round trips for {admitted}");
+}
+
+#[test]
 fn a_flood_on_an_empty_bucket_asks_for_batches() {
     let (admitted, trips) = play(&want(1000, 200, Lease::Auto), 1, 20_000, 5);
     assert!(trips * 6 <= admitted, "{trips} round trips for {admitted}");
