@@ -156,7 +156,7 @@ async fn carry(board: Arc<Board>, mut link: Link, work: Work, report: mpsc::Unbo
         burst: work.want.burst,
         least: work.ask.least,
         most: work.ask.most,
-        debt: work.ask.floor.saturating_sub(sent),
+        debt: work.ask.debt(sent),
     };
     board.round_trips.fetch_add(1, Relaxed);
     let answer = link.ask(&question);

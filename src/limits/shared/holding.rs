@@ -20,6 +20,9 @@ const FORGOTTEN: u64 = 100_000_000;
 /// each regained request would cost a round trip of its own.
 const GATHERED: u64 = 10_000_000;
 
+/// A question that is under way for longer is past its deadline.
+const SLACK: u64 = 25_000_000;
+
 /// Leases smaller than this are not renewed before they are needed.
 const WORTH_RENEWING: u32 = 4;
 
@@ -54,6 +57,15 @@ pub(super) struct Ask {
     pub(super) most: u32,
     /// Until when the bucket is known to be in debt.
     pub(super) floor: u64,
+}
+
+impl Ask {
+    /// The debt that the store is told of in a question sent at `sent`. It counts from when the question arrives, which
+    /// may take longer than the last one did: without some slack, each question would move the bucket on by the
+    /// difference, and budget would be lost. What a store that forgot gives twice is what is regained in that time.
+    pub(super) const fn debt(self, sent: u64) -> u64 {
+        self.floor.saturating_sub(sent).saturating_sub(SLACK)
+    }
 }
 
 /// The store's answer.
