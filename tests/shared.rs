@@ -348,6 +348,26 @@ async fn a_store_that_is_slow_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_store_that_takes_no_writes_is_an_outage_until_it_does() {
+    if !installed() {
+        return;
+    }
+    log::keep();
+    let store = Store::start(&[]);
+    let shared = patient(&store.url(), Lease::Exact);
+    assert!(admitted(&shared, &claim(1, 10, 10)).await);
+    // The other side of a failover.
+    let _: () = store.query(&["REPLICAOF", "127.0.0.1", "1"]);
+    falls_back(&shared, 100).await;
+    let before = store.scripts_run();
+    until(|| store.scripts_run() > before + 2);
+    assert_eq!((shared.state(), log::lines(store.port).len()), (State::Degraded, 1));
+    let _: () = store.query(&["REPLICAOF", "NO", "ONE"]);
+    until(|| shared.state() == State::Shared);
+    assert!(admitted(&shared, &claim(2, 10, 10)).await);
+}
+
+#[tokio::test]
 async fn a_lost_connection_is_made_again_before_anybody_notices() {
     if !installed() {
         return;
