@@ -420,6 +420,11 @@ async fn a_wrong_password_is_an_outage_and_the_right_one_is_not() {
     assert!(!format!("{wrong:?}").contains("battery"));
     let right = patient(&format!("redis://default:correct%2Dhorse@127.0.0.1:{}/3", store.port), Lease::Auto);
     assert!(admitted(&right, &claim(1, 10, 10)).await);
+    // What the documentation says that a user of its own needs, and no more.
+    let rights = ["~gtp:*", "+evalsha", "+eval", "+time", "+get", "+set"];
+    let _: () = store.query(&[&["ACL", "SETUSER", "proxy", "on", ">pass-word"], &rights[..]].concat());
+    let own = patient(&format!("redis://proxy:pass-word@127.0.0.1:{}", store.port), Lease::Auto);
+    assert!(admitted(&own, &claim(2, 10, 10)).await);
 }
 
 #[tokio::test]
