@@ -123,7 +123,8 @@ async fn a_busy_token_asks_the_store_once_in_twenty_requests_at_most() {
         let (passed, time) = play(&fleet, &claim(token, 1000, 200), 1000, Duration::from_secs(3)).await;
         let trips = store.scripts_run() - before;
         eprintln!("{passed} admitted in {time:?}, {trips} scripts run: {:.4} each", trips as f64 / passed as f64);
-        assert!(trips > 0 && trips == fleet[0].round_trips() - told);
+        // One may be under way while both are read.
+        assert!(trips > 0 && trips.abs_diff(fleet[0].round_trips() - told) <= 1);
         tries.push((passed, trips));
         if passed >= 2_900 && trips * 20 <= passed {
             return;
@@ -255,14 +256,15 @@ async fn is_served(shared: &Shared, token: u64) {
 
 /// Asks until the breaker is open: nothing may take long, and then nothing takes any time.
 async fn falls_back(shared: &Shared, token: u64) {
-    let mut tries = 0;
+    let mut times = Vec::new();
     while shared.state() == State::Shared {
         let begin = Instant::now();
-        ask(shared, &claim(token + tries, 10, 10)).await;
-        assert!(begin.elapsed() < PROMPT, "{:?}", begin.elapsed());
-        tries += 1;
-        assert!(tries < 100, "the store is gone, and nobody notices");
+        ask(shared, &claim(token + times.len() as u64, 10, 10)).await;
+        times.push(begin.elapsed());
+        assert!(times.len() < 100, "the store is gone, and nobody notices");
     }
+    // One more than that is this machine's, which may stand still for a moment.
+    assert!(times.iter().filter(|time| **time >= PROMPT).count() <= 1, "{times:?}");
     for token in 0..100 {
         let answer = shared.claim(&claim(10_000 + token, 10, 10), Instant::now());
         assert!(matches!(answer, Claimed::Now(Answer::Unavailable)), "{answer:?}");
