@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use grafana_token_proxy::limits::shared::{Address, Lease, Settings, Shared, State};
+use grafana_token_proxy::limits::shared::{Address, DEADLINE, Lease, Settings, Shared, State};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -136,14 +136,19 @@ pub(crate) fn settings(url: &str, lease: Lease) -> Settings {
         address: Address::parse(url).unwrap(),
         authorities: None,
         lease,
-        deadline: Duration::from_millis(25),
+        deadline: DEADLINE,
         max_tracked: 10_000,
     }
 }
 
-/// A replica that has found the store.
+/// A replica that has found the store, with the deadline of the product: where the store fails.
 pub(crate) fn replica(url: &str, lease: Lease) -> Shared {
     connected(settings(url, lease))
+}
+
+/// The same with patience: where the store does not fail, a busy machine must not look as if it did.
+pub(crate) fn patient(url: &str, lease: Lease) -> Shared {
+    connected(Settings { deadline: Duration::from_secs(5), ..settings(url, lease) })
 }
 
 pub(crate) fn connected(settings: Settings) -> Shared {

@@ -49,7 +49,11 @@ enum End {
 /// Serves until all senders are gone.
 pub(super) async fn drive(board: Arc<Board>, mut works: mpsc::Receiver<Work>) {
     let mut breaker = Breaker::new();
-    let mut link = attempt(&board).await.map_err(Fault::cause);
+    // Until it is known that the store is there, requests wait for it: not long.
+    let mut link = match timeout(4 * board.deadline, attempt(&board)).await {
+        Ok(link) => link.map_err(Fault::cause),
+        Err(_) => Err(missed(4 * board.deadline)),
+    };
     loop {
         let cause = match link {
             Ok(open) => match serve(&board, open, &mut works, &mut breaker).await {
@@ -152,7 +156,7 @@ async fn carry(board: Arc<Board>, mut link: Link, work: Work, report: mpsc::Unbo
         burst: work.want.burst,
         least: work.ask.least,
         most: work.ask.most,
-        debt: work.ask.floor.saturating_sub(sent),
+        debt: work.ask.debt(sent),
     };
     board.round_trips.fetch_add(1, Relaxed);
     let answer = link.ask(&question);

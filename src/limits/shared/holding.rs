@@ -2,7 +2,7 @@
 //! and how deep in debt it knows the bucket to be. Pure: moments are nanoseconds given to it.
 //!
 //! A lease is charged at the store when it is taken, so that all replicas together never admit more than the budget;
-//! what is not spent of it within [`KEPT`] is lost, at most one lease (and the quarter that was left when it was
+//! what is not spent of it within [`KEPT`] is lost, at most one lease (and the half that was left when it was
 //! renewed) for each replica and token that falls silent.
 
 use std::time::Duration;
@@ -19,6 +19,9 @@ const FORGOTTEN: u64 = 100_000_000;
 /// An empty bucket is not asked again before this much has been regained (or half a lease, if that is less): otherwise
 /// each regained request would cost a round trip of its own.
 const GATHERED: u64 = 10_000_000;
+
+/// A question that is under way for longer is past its deadline.
+const SLACK: u64 = 25_000_000;
 
 /// Leases smaller than this are not renewed before they are needed.
 const WORTH_RENEWING: u32 = 4;
@@ -54,6 +57,15 @@ pub(super) struct Ask {
     pub(super) most: u32,
     /// Until when the bucket is known to be in debt.
     pub(super) floor: u64,
+}
+
+impl Ask {
+    /// The debt that the store is told of in a question sent at `sent`. It counts from when the question arrives, which
+    /// may take longer than the last one did: without some slack, each question would move the bucket on by the
+    /// difference, and budget would be lost. What a store that forgot gives twice is what is regained in that time.
+    pub(super) const fn debt(self, sent: u64) -> u64 {
+        self.floor.saturating_sub(sent).saturating_sub(SLACK)
+    }
 }
 
 /// The store's answer.
@@ -105,7 +117,7 @@ impl Holding {
         if self.unspent >= want.cost {
             self.unspent -= want.cost;
             self.used = self.used.saturating_add(want.cost);
-            let due = size >= WORTH_RENEWING && size > want.cost && self.unspent <= size / 4;
+            let due = size >= WORTH_RENEWING && size > want.cost && self.unspent <= size / 2;
             let renew = due && !asking && self.missing(want, 1, size, now) == 0;
             let renew = renew.then(|| {
                 self.asked = now.max(1);

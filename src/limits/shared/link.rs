@@ -51,9 +51,10 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// Asks for nothing: whether the script runs, and is allowed to.
+    /// Takes from a bucket of nobody, for a nanosecond: whether the script runs, and may write. A server that has become
+    /// a replica runs it until then.
     pub(super) fn probe() -> Self {
-        Self { key: "gtp:probe".into(), period: 1, burst: 1, least: 0, most: 0, debt: 0 }
+        Self { key: "gtp:probe".into(), period: 1, burst: 1, least: 0, most: 1, debt: 0 }
     }
 
     fn command(&self, name: &str, script: &str) -> Cmd {

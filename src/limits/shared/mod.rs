@@ -8,12 +8,18 @@
 //!
 //! * Admitted ≤ rate × time + burst, strictly, as long as the store keeps what it was told: leases are charged when they
 //!   are taken.
-//! * What a replica took and did not spend within a second is lost: at most one lease and a quarter for each token that
+//! * What a replica took and did not spend within a second is lost: at most one lease and a half for each token that
 //!   falls silent there. A token that keeps sending loses nothing.
-//! * A store that comes back empty is told by each replica what that one knows of a bucket's debt with its next
-//!   question: nobody gets more than what other replicas have spent since then and unspent leases, one each, on top.
-//! * No request waits longer than the deadline. Three answers too late in a row, or a connection that is lost and not
-//!   back within one deadline, and nobody waits at all until the store answers in time again.
+//! * A store that comes back empty is told by each replica, with its next question, what that one knows of a bucket's
+//!   debt (but for the last 25 ms). What is admitted on top is at most what the other replicas spent since this one
+//!   asked last, what is regained in 25 ms, and the unspent leases.
+//! * No request waits longer than the deadline. Three answers in a row that are errors or too late, or a connection that
+//!   is lost and not back within one deadline, and nobody waits at all until the store answers in time again. Leases are
+//!   spent meanwhile, and buckets that are known to be empty still refuse.
+//!
+//! The store's user needs `EVALSHA`, `EVAL`, `TIME`, `GET` and `SET` on keys `gtp:*`; in a cluster `CLUSTER SLOTS`, too.
+//! A key is `gtp:<limit>:<bucket>:<period in ns>:<burst>`; the bucket's first twelve digits are the token's fingerprint
+//! in the logs.
 
 mod address;
 mod breaker;
