@@ -76,8 +76,12 @@ fuzz_target!(|data: &[u8]| {
             "{name}"
         );
         assert!(field.name.eq_ignore_ascii_case("x-grafana-org-id") || name != "x-grafana-org-id", "{}", field.name);
+        // Disguises of these mean nothing to anybody.
         assert!(
-            !matches!(&*name, "keep-alive" | "proxy-connection" | "http2-settings" | "proxy-authorization"),
+            !matches!(
+                &*field.name.to_ascii_lowercase(),
+                "keep-alive" | "proxy-connection" | "http2-settings" | "proxy-authorization"
+            ),
             "{name}"
         );
     }

@@ -17,6 +17,8 @@ use crate::domain::limit::{Ask, OnFailure};
 #[derive(Debug)]
 pub struct Round {
     ask: Ask,
+    /// When it was asked: debts count from then. A copy that ran ahead of the store would come back to it as debt.
+    at: u64,
     pending: Pending,
 }
 
@@ -28,12 +30,13 @@ impl<C: Clock + Clone> Limits<C> {
         };
         let Visited { key, home, limiter } = visited;
         checked.accepted = home == Home::Accepted || home == Home::Wherever && self.kept.stores.is_accepted(key);
-        let debt = limiter.debt(self.kept.stores.time(key, home), self.now());
+        let now = self.now();
+        let debt = limiter.debt(self.kept.stores.time(key, home), now);
         let cost = ask.cost.min(limiter.rate.burst).get();
         let claim = Claim { key, policy: limiter.policy, rate: limiter.rate, cost, debt };
         match shared.claim(&claim, Instant::now()) {
-            Claimed::Now(answer) => self.enter(answer, &visited, ask, checked),
-            Claimed::Later(pending) => checked.round = Some(Box::new(Round { ask: *ask, pending })),
+            Claimed::Now(answer) => self.enter((answer, now), &visited, ask, checked),
+            Claimed::Later(pending) => checked.round = Some(Box::new(Round { ask: *ask, at: now, pending })),
         }
     }
 
@@ -41,7 +44,7 @@ impl<C: Clock + Clone> Limits<C> {
     pub async fn settle(&self, round: Round) -> Checked {
         let answer = round.pending.await;
         let mut checked = Checked::default();
-        self.enter(answer, &self.bucket(round.ask.from), &round.ask, &mut checked);
+        self.enter((answer, round.at), &self.bucket(round.ask.from), &round.ask, &mut checked);
         checked
     }
 
@@ -54,7 +57,7 @@ impl<C: Clock + Clone> Limits<C> {
     }
 
     /// Makes a decision of an answer, and keeps a copy of what it tells.
-    fn enter(&self, answer: Answer, visited: &Visited<'_, C>, ask: &Ask, checked: &mut Checked) {
+    fn enter(&self, (answer, at): (Answer, u64), visited: &Visited<'_, C>, ask: &Ask, checked: &mut Checked) {
         let Visited { key, home, limiter } = visited;
         let (debt, refused) = match (answer, self.on_failure) {
             (Answer::Admitted { debt }, _) => (debt, None),
@@ -67,7 +70,7 @@ impl<C: Clock + Clone> Limits<C> {
                 return;
             }
         };
-        let time = self.now().saturating_add(u64::try_from(debt.as_nanos()).unwrap_or(u64::MAX));
+        let time = at.saturating_add(u64::try_from(debt.as_nanos()).unwrap_or(u64::MAX));
         self.kept.stores.copy(*key, *home, time);
         if checked.settles(limiter.decide(debt, refused)) {
             checked.slot = None;
