@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
         chunked: choice & 8 != 0,
     };
     let out = write_request(&parts, &head, &found, &policy, stamp);
-    let mut fields = [httparse::EMPTY_HEADER; 256];
+    let mut fields = [httparse::EMPTY_HEADER; 2048];
     let mut parsed = httparse::Request::new(&mut fields);
     assert_eq!(parsed.parse(&out), Ok(httparse::Status::Complete(out.len())), "{:?}", String::from_utf8_lossy(&out));
     assert!(parsed.path.is_some_and(|path| path.starts_with('/') || path == "*"));
