@@ -14,5 +14,6 @@ pub mod head;
 pub mod reason;
 pub mod past;
 pub mod framing;
+pub mod websocket;
 pub mod classify;
 pub mod decide;

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirectional_with_sizes};
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::websocket::{Frames, GOING_AWAY};
 use crate::stream::Stream;
 
 /// Live sends small messages often and large ones rarely; this holds one of the latter without many calls.
@@ -21,25 +22,25 @@ const BUFFER: usize = 64 * 1024;
 /// So long both may be silent: Live pings every 25 s, so that this is the silence of ends that are gone.
 const SILENCE: Duration = Duration::from_secs(300);
 
+/// The client's last word takes no longer.
+const GOODBYE: Duration = Duration::from_millis(500);
+
 /// Joins the two ends once hyper hands the client's over; `first` is what Grafana has said already. Ends when both have,
-/// when both have been silent for long, or when the process drains.
+/// when both have been silent for long, or when the process drains; then the client is told that we go away.
 pub(super) async fn join(client: OnUpgrade, grafana: Stream, first: Bytes, drained: CancellationToken) {
-    let tunnel = async {
-        if let Ok(client) = client.await {
-            carry(TokioIo::new(client), grafana, &first, SILENCE).await;
-        }
-    };
-    let _ = drained.run_until_cancelled(tunnel).await;
+    if let Some(Ok(client)) = drained.run_until_cancelled(client).await {
+        carry(TokioIo::new(client), grafana, &first, SILENCE, drained).await;
+    }
 }
 
-async fn carry<C, G>(client: C, mut grafana: G, first: &[u8], silence: Duration)
+async fn carry<C, G>(client: C, mut grafana: G, first: &[u8], silence: Duration, drained: CancellationToken)
 where
     C: AsyncRead + AsyncWrite + Unpin,
     G: AsyncRead + AsyncWrite + Unpin,
 {
     let moved = Arc::<AtomicBool>::default();
     // All that moves, moves over the client's end.
-    let mut client = Heard { stream: client, moved: Arc::clone(&moved) };
+    let mut client = Heard { stream: client, moved: Arc::clone(&moved), frames: Frames::default() };
     if client.write_all(first).await.is_err() {
         return;
     }
@@ -54,15 +55,25 @@ where
     };
     tokio::select! {
         // How a tunnel ends is the business of its two ends.
-        _ = copy_bidirectional_with_sizes(&mut client, &mut grafana, BUFFER, BUFFER) => {}
+        _ = copy_bidirectional_with_sizes(&mut client, &mut grafana, BUFFER, BUFFER) => return,
         () = silent => {}
+        () = drained.cancelled() => {}
+    }
+    // In the middle of a frame no word of ours can be told from Grafana's.
+    if client.frames.is_between() {
+        let goodbye = async {
+            client.write_all(&GOING_AWAY).await?;
+            client.shutdown().await
+        };
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
     }
 }
 
-/// A stream that tells when bytes moved.
+/// A stream that tells when bytes moved, and where the frames end that are written to it.
 struct Heard<S> {
     stream: S,
     moved: Arc<AtomicBool>,
+    frames: Frames,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
@@ -79,6 +90,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         let heard = self.get_mut();
         let polled = Pin::new(&mut heard.stream).poll_write(cx, bytes);
         heard.moved.fetch_or(polled.is_ready(), Relaxed);
+        if let Poll::Ready(Ok(written)) = polled {
+            heard.frames.follow(bytes.get(..written).unwrap_or_default());
+        }
         polled
     }
 
@@ -104,25 +118,47 @@ mod tests {
     async fn a_tunnel_lives_as_long_as_it_speaks_and_ends_with_its_silence() {
         let ((mut browser, client), (mut server, grafana)) = (duplex(64), duplex(64));
         let silence = Duration::from_millis(200);
-        let tunnel = tokio::spawn(async move { carry(client, grafana, b"first", silence).await });
+        let frame = *b"\x81\x03one";
+        let tunnel =
+            tokio::spawn(async move { carry(client, grafana, &frame, silence, CancellationToken::new()).await });
         let mut piece = [0; 5];
         browser.read_exact(&mut piece).await.unwrap();
-        assert_eq!(&piece, b"first");
+        assert_eq!(&piece, b"\x81\x03one");
         // For several turns, and only one of them speaks.
         for _ in 0..20 {
-            server.write_all(b"event").await.unwrap();
+            server.write_all(&frame).await.unwrap();
             browser.read_exact(&mut piece).await.unwrap();
             tokio::time::sleep(silence / 5).await;
             assert!(!tunnel.is_finished());
         }
         timeout(PATIENCE, tunnel).await.expect("a silent tunnel is held").unwrap();
-        assert_eq!(browser.read(&mut piece).await.unwrap(), 0);
+        let mut rest = Vec::new();
+        browser.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, GOING_AWAY);
+    }
+
+    #[tokio::test]
+    async fn a_drain_says_goodbye_between_two_frames_and_never_within_one() {
+        for (said, goodbye) in [(&b"\x81\x03one"[..], true), (b"\x81\x05on", false), (b"", true)] {
+            let ((mut browser, client), (_server, grafana)) = (duplex(64), duplex(64));
+            let drained = CancellationToken::new();
+            let told = drained.clone();
+            let said_first = said.to_vec();
+            let tunnel = tokio::spawn(async move { carry(client, grafana, &said_first, PATIENCE, told).await });
+            let mut first = vec![0; said.len()];
+            browser.read_exact(&mut first).await.unwrap();
+            drained.cancel();
+            let mut rest = Vec::new();
+            browser.read_to_end(&mut rest).await.unwrap();
+            assert_eq!(rest, if goodbye { &GOING_AWAY[..] } else { b"" }, "{said:?}");
+            timeout(PATIENCE, tunnel).await.unwrap().unwrap();
+        }
     }
 
     #[tokio::test]
     async fn one_end_may_be_done_while_the_other_goes_on() {
         let ((mut browser, client), (mut server, grafana)) = (duplex(64), duplex(64));
-        let tunnel = tokio::spawn(async move { carry(client, grafana, b"", PATIENCE).await });
+        let tunnel = tokio::spawn(async move { carry(client, grafana, b"", PATIENCE, CancellationToken::new()).await });
         browser.write_all(b"bye").await.unwrap();
         browser.shutdown().await.unwrap();
         let mut all = Vec::new();

@@ -223,3 +223,27 @@ fn a_page_with_its_assets_comes_through() {
     assert_eq!(asset.text(), "let a = 1;");
     assert_eq!(asset.header("ratelimit"), None, "an exempt path shows a limit");
 }
+
+#[test]
+fn a_websocket_is_told_that_the_proxy_goes_away() {
+    let origin = Origin::new(|_, stream| {
+        stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n\x81\x03one").unwrap();
+        // Held open until the proxy ends it.
+        let _ = stream.read(&mut [0; 64]);
+        false
+    });
+    let mut program = Program::before(&origin.url(), &["--shutdown-grace", "200ms"]);
+    let mut stream = connect(program.data);
+    stream.write_all(b"GET /api/live/ws HTTP/1.1\r\nHost: g\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n").unwrap();
+    let mut pending = Vec::new();
+    assert_eq!(read_answer(&mut stream, &mut pending, true).unwrap().status, 101);
+    let mut first = [0; 5];
+    let missing = first.len() - pending.len();
+    stream.read_exact(&mut first[..missing]).unwrap();
+    program.signal("TERM");
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    // RFC 6455 §7.4.1: 1001, going away.
+    assert_eq!(rest, [0x88, 2, 0x03, 0xe9]);
+    assert_eq!(program.wait(), Some(0));
+}
