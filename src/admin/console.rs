@@ -209,7 +209,7 @@ impl Console {
     fn token_rows(&self, most: usize) -> Vec<TokenRow> {
         let states = self.recorder.memory().tokens().snapshot(Moment::now(), most);
         let in_force = self.current.load();
-        states.iter().map(|state| TokenRow::of(state, &in_force)).collect()
+        states.iter().map(|state| TokenRow::of(state, &in_force.limits, &in_force.callers)).collect()
     }
 
     fn tokens(&self, limit: Option<usize>) -> Answer {

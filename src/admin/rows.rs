@@ -1,10 +1,10 @@
 //! What the API and the page show of tokens and of the configuration.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::state::InForce;
 use crate::domain::demand::{Demand, Need};
 use crate::domain::limit::{Mode, Policy};
 use crate::limits::Limits;
@@ -130,9 +130,10 @@ pub struct LimitRow {
 }
 
 impl TokenRow {
-    pub(super) fn of(state: &TokenState, in_force: &InForce) -> Self {
-        let place = state.name.as_ref().and_then(|name| in_force.callers.iter().position(|other| other == name));
-        let (remaining, burst) = in_force.limits.left(state.key, place);
+    /// `callers` are the names of known ones, in their order.
+    pub(super) fn of(state: &TokenState, limits: &Limits, callers: &[Arc<str>]) -> Self {
+        let place = state.name.as_ref().and_then(|name| callers.iter().position(|other| other == name));
+        let (remaining, burst) = limits.left(state.key, place);
         let past = &state.past;
         let at = |time: SystemTime| timestamp(time);
         let is_refused = match (&past.accepted, &past.refused) {
@@ -155,7 +156,7 @@ impl TokenRow {
             last_status: past.refused.as_ref().map(|refused| refused.status),
             is_refused,
             limit: LimitRow { policy: Policy::Token.name(), remaining, burst },
-            demand: in_force.limits.demand(state.key).map(DemandRow::of),
+            demand: limits.demand(state.key).map(DemandRow::of),
         }
     }
 }
