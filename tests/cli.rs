@@ -13,6 +13,8 @@ fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         .args(arguments)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli"))
         .env_clear()
+        // Where the run counts its lines, if somebody wants to know (tests/coverage).
+        .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)))
         .envs(variables.iter().copied())
         .output()
         .unwrap()
@@ -24,6 +26,8 @@ fn fed(arguments: &[&str], variables: &[(&str, &str)], input: &[u8]) -> Output {
         .args(arguments)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli"))
         .env_clear()
+        // Where the run counts its lines, if somebody wants to know (tests/coverage).
+        .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)))
         .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
