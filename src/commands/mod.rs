@@ -4,6 +4,7 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 mod harden;
 pub mod healthcheck;
@@ -65,6 +66,7 @@ pub fn command_line() -> Command {
         .subcommand(with_settings(config::command()))
         .subcommand(explain::command())
         .subcommand(inspect::command())
+        .subcommand(doctor::command())
         .subcommand(watch::command())
         .subcommand(limits::command())
         .subcommand(healthcheck::command())
@@ -97,6 +99,7 @@ pub fn execute(
         Some(("config", matches)) => config::config(&effective::load(matches, variables), matches.get_flag("origin")),
         Some(("explain", matches)) => explain::explain(matches),
         Some(("inspect", matches)) => inspect::inspect(matches, variables),
+        Some(("doctor", matches)) => doctor::doctor(matches, variables),
         Some(("watch", matches)) => watch::watch(matches),
         Some(("limits", matches)) => limits::limits(matches),
         Some(("healthcheck", matches)) => healthcheck::healthcheck(&effective::load(matches, variables)),

@@ -27,7 +27,7 @@ pub use self::incoming::{Broken, Incoming};
 use self::outgoing::{Outgoing, Stopped};
 pub use self::pool::REAP_EVERY;
 use self::pool::{Lease, Pool};
-pub use self::tls::{Tls, TlsFile};
+pub use self::tls::{Tls, TlsFile, system_roots};
 use crate::body::RequestBody;
 use crate::progress::{Progress, Wait};
 

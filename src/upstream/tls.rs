@@ -60,7 +60,8 @@ impl Tls {
     }
 }
 
-fn system_roots() -> RootCertStore {
+/// The authorities of the system, or those of Mozilla where it has none.
+pub fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {

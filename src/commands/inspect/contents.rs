@@ -23,7 +23,7 @@ const LONGEST_NAME: usize = 40;
 
 /// What stands inside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Contents {
+pub(in crate::commands) enum Contents {
     /// Nothing that can be read.
     #[default]
     Opaque,
@@ -35,20 +35,20 @@ pub(super) enum Contents {
 
 /// What a JWT says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Claims {
+pub(in crate::commands) struct Claims {
     /// How it says that it is signed.
-    pub(super) algorithm: Option<String>,
+    pub(in crate::commands) algorithm: Option<String>,
     /// The names of its claims, in order.
-    pub(super) names: Vec<String>,
+    pub(in crate::commands) names: Vec<String>,
     /// `iat`, `nbf` and `exp`, in seconds since 1970.
-    pub(super) issued_at: Option<i64>,
-    pub(super) not_before: Option<i64>,
-    pub(super) expires_at: Option<i64>,
+    pub(in crate::commands) issued_at: Option<i64>,
+    pub(in crate::commands) not_before: Option<i64>,
+    pub(in crate::commands) expires_at: Option<i64>,
 }
 
 impl Contents {
     /// Reads a token.
-    pub(super) fn of(kind: TokenKind, token: &[u8]) -> Self {
+    pub(in crate::commands) fn of(kind: TokenKind, token: &[u8]) -> Self {
         let found = match kind {
             TokenKind::LegacyKey => key(token),
             TokenKind::Jwt => claims(token).map(Self::Claims),
@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    pub(super) fn jwt(claims: &str) -> Vec<u8> {
+    pub(in crate::commands) fn jwt(claims: &str) -> Vec<u8> {
         format!("{}.{}.c2lnbmF0dXJl", BASE64_URL.encode(r#"{"alg":"RS256"}"#), BASE64_URL.encode(claims)).into_bytes()
     }
 

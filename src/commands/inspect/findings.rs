@@ -19,31 +19,31 @@ use crate::domain::{client, org};
 
 /// Why it is not usable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) reason: Reason,
-    pub(super) detail: String,
-    pub(super) hint: String,
+pub(in crate::commands) struct Problem {
+    pub(in crate::commands) reason: Reason,
+    pub(in crate::commands) detail: String,
+    pub(in crate::commands) hint: String,
 }
 
 /// What is known. Holds no secret.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Findings {
-    pub(super) received: AuthForm,
-    pub(super) sent: AuthForm,
-    pub(super) changes: Changes,
-    pub(super) token: Option<TokenFacts>,
+pub(in crate::commands) struct Findings {
+    pub(in crate::commands) received: AuthForm,
+    pub(in crate::commands) sent: AuthForm,
+    pub(in crate::commands) changes: Changes,
+    pub(in crate::commands) token: Option<TokenFacts>,
     /// How long the credential is, in bytes, without its scheme.
-    pub(super) length: usize,
-    pub(super) fingerprint: Option<Fingerprint>,
-    pub(super) contents: Contents,
-    pub(super) problem: Option<Problem>,
+    pub(in crate::commands) length: usize,
+    pub(in crate::commands) fingerprint: Option<Fingerprint>,
+    pub(in crate::commands) contents: Contents,
+    pub(in crate::commands) problem: Option<Problem>,
     /// What else is worth knowing.
-    pub(super) remarks: Vec<String>,
+    pub(in crate::commands) remarks: Vec<String>,
 }
 
 impl Findings {
     /// Judges a text; `now` is in seconds since 1970.
-    pub(super) fn of(text: &[u8], key: &HashKey, now: i64) -> Self {
+    pub(in crate::commands) fn of(text: &[u8], key: &HashKey, now: i64) -> Self {
         if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = text {
             return Self::hopeless(
                 Reason::TokenMalformed,
@@ -73,7 +73,7 @@ impl Findings {
     }
 
     /// Whether Grafana may accept it, as far as it shows.
-    pub(super) const fn is_usable(&self) -> bool {
+    pub(in crate::commands) const fn is_usable(&self) -> bool {
         self.problem.is_none()
     }
 
@@ -244,7 +244,7 @@ fn lower_first(sentence: &str) -> String {
 }
 
 /// What is known of a token's checksum: `None` where its kind has none, or too little of it is left.
-pub(super) fn checksum(token: TokenFacts) -> Option<bool> {
+pub(in crate::commands) fn checksum(token: TokenFacts) -> Option<bool> {
     match (token.kind, token.damage) {
         (TokenKind::ServiceAccount | TokenKind::OtherService, None) => Some(true),
         (TokenKind::ServiceAccount | TokenKind::OtherService, Some(Damage::Checksum)) => Some(false),

@@ -1,7 +1,7 @@
 //! `inspect`: what a token or a whole header value is, said offline and without showing it.
 
 mod contents;
-mod findings;
+pub(super) mod findings;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -42,13 +42,13 @@ pub fn command() -> Command {
 }
 
 /// The key of fingerprints, and whether somebody chose it.
-struct Key {
-    key: HashKey,
+pub(super) struct Key {
+    pub(super) key: HashKey,
     is_random: bool,
 }
 
 impl Key {
-    fn of(environment: &Environment) -> Result<Self, getrandom::Error> {
+    pub(super) fn of(environment: &Environment) -> Result<Self, getrandom::Error> {
         if let Some(secret) = environment.get(FINGERPRINT_KEY) {
             return Ok(Self { key: HashKey::derive(secret.as_bytes()), is_random: false });
         }
@@ -94,7 +94,7 @@ pub fn inspect(matches: &ArgMatches, variables: impl IntoIterator<Item = (OsStri
 }
 
 /// Seconds since 1970.
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
