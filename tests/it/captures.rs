@@ -19,7 +19,7 @@ fn folder() -> PathBuf {
     if all.is_dir() { all } else { root.join("tests/captures") }
 }
 
-fn exchanges() -> Vec<Value> {
+pub fn exchanges() -> Vec<Value> {
     let mut files: Vec<_> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|end| end == "jsonl"));
     files.sort();
@@ -74,7 +74,7 @@ fn request_bytes(request: &Value) -> Vec<u8> {
 }
 
 /// The answer on the wire, its framing made to fit where the recording cut the body.
-fn answer_bytes(answer: &Value, head_only: bool) -> Vec<u8> {
+pub fn answer_bytes(answer: &Value, head_only: bool) -> Vec<u8> {
     let body = body_of(answer);
     let phrase = answer["reason_phrase"].as_str().unwrap_or("");
     let mut bytes = format!("HTTP/1.1 {} {phrase}\r\n", answer["status"]).into_bytes();

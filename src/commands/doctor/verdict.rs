@@ -181,6 +181,9 @@ codes! {
     TokenInClear "token_in_clear" Warn
         "The token crosses a public network unencrypted."
         "Use https:// in the URL.";
+    RateLimited "rate_limited" Warn
+        "Some requests of this walk met a rate limit."
+        "Raise the limit, if callers meet it as well; else walk again later.";
     CookieDropped "cookie_dropped" Warn
         "Cookies are dropped on the way: browsers cannot stay signed in."
         "Let every hop pass `Cookie` as it comes.";

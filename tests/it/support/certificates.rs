@@ -57,8 +57,23 @@ impl Authority {
 
     /// A certificate for these names, in files that begin with `file`.
     pub fn issue(&self, file: &str, names: &[&str]) -> Pair {
+        self.issue_as(file, names, |_| ())
+    }
+
+    /// One that has ended with the beginning of this year.
+    pub fn issue_until(&self, file: &str, names: &[&str], year: i32) -> Pair {
+        self.issue_as(file, names, |params| params.not_after = rcgen::date_time_ymd(year, 1, 1))
+    }
+
+    /// One that begins with this year.
+    pub fn issue_from(&self, file: &str, names: &[&str], year: i32) -> Pair {
+        self.issue_as(file, names, |params| params.not_before = rcgen::date_time_ymd(year, 1, 1))
+    }
+
+    fn issue_as(&self, file: &str, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Pair {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let params = CertificateParams::new(names).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let path = |end: &str| self.folder.path().join(format!("{file}.{end}"));

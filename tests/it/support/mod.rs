@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod certificates;
 pub mod frames;
+pub mod hops;
 pub mod origin;
 pub mod program;
 pub mod wire;

@@ -15,6 +15,7 @@ pub(super) fn judge(way: &Way, seen: &Observations) -> Vec<Finding> {
         way.bodies.iter().find_map(|(size, outcome)| body(way, seen, *size, outcome)),
         way.socket.as_ref().and_then(|socket| upgrade(way, seen, socket)),
         cookie(way),
+        rate(way),
     ];
     found.into_iter().flatten().collect()
 }
@@ -91,6 +92,17 @@ fn refused_upgrade(way: &Way, seen: &Observations, outcome: &Outcome) -> Option<
         }
         _ => Some(refused),
     }
+}
+
+/// A limit that the walk has met; the one that stops the header itself is told there.
+fn rate(way: &Way) -> Option<Finding> {
+    let is_header =
+        |reply: &Reply| super::super::observations::reply(&way.with).is_some_and(|with| std::ptr::eq(with, reply));
+    let limited = way.replies().find(|reply| reply.status == 429 && !is_header(reply))?;
+    let by = limited.server.as_ref().map(|server| format!(" (`{server}`)")).unwrap_or_default();
+    let told = limited.refusal.as_ref().map(|refusal| format!(": {}", refusal.detail)).unwrap_or_default();
+    let finding = Finding::new(Code::RateLimited, Step::Limits, way.role, format!("status 429{by}{told}"));
+    Some(Finding { reason: limited.refusal.as_ref().map(|refusal| refusal.reason), ..finding })
 }
 
 /// The cookie of a session that is none is refused in other words than no cookie at all.

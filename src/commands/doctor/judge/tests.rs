@@ -298,6 +298,7 @@ fn limits_name_whose_they_are() {
     );
     assert_eq!(detail(&|way| way.bodies.push((1 << 20, answer(false, 413, &[], "")))).0, Code::LargeBodyLimited);
     assert_eq!(concluded(|seen| seen.ways[0].bodies.push((1 << 20, Err(Trouble::Closed)))), Code::Healthy);
+    assert_eq!(detail(&|way| way.without = Some(answer(false, 429, &["server: envoy"], ""))).0, Code::RateLimited);
     let (code, text) = detail(&|way| way.socket = Some(Socket::Cut(Duration::from_secs(1))));
     assert!(code == Code::UpgradeCut && text.contains("1.0 s") && text.contains("by a hop"), "{text}");
     let (code, text) =
