@@ -88,6 +88,7 @@ fn each_command_has_help() {
         "config",
         "explain",
         "inspect",
+        "doctor",
         "healthcheck",
         "limits",
         "schema",
@@ -232,6 +233,16 @@ fn inspected(input: &str, more: &[&str]) -> String {
     let text = text(&fed(&[&["inspect"], more].concat(), &variables, input.as_bytes()));
     assert!(!text.contains("yscW25im") && !text.contains("hunter2"), "a secret was printed:\n{text}");
     text
+}
+
+#[test]
+fn the_doctor_tells_each_step_and_one_verdict() {
+    golden!("doctor_help", shown(&["doctor", "-h"], &[]));
+    // Reserved, so that no machine has a service there: TCP port 1 of the loopback address.
+    let arguments = ["doctor", "--url", "http://127.0.0.1:1", "--token-file", "-"];
+    let variables = [("GTP_FINGERPRINT_KEY", "a key of the tests")];
+    golden!("doctor_text", text(&fed(&arguments, &variables, TOKEN.as_bytes())));
+    golden!("doctor_json", text(&fed(&[&arguments[..], &["-o", "json"]].concat(), &variables, TOKEN.as_bytes())));
 }
 
 #[test]

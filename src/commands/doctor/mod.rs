@@ -4,6 +4,7 @@ mod certificate;
 mod credential;
 mod dial;
 mod judge;
+mod kubernetes;
 mod observations;
 mod reply;
 mod report;
@@ -26,6 +27,7 @@ use clap::{Arg, ArgMatches, Command, ValueHint};
 use self::credential::Credential;
 use self::dial::Dialling;
 use self::judge::{Verdict, judge};
+use self::kubernetes::Service;
 use self::observations::Observations;
 use self::report::is_healthy;
 use self::target::Target;
@@ -97,6 +99,9 @@ pub fn command() -> Command {
 
 /// Walks, and tells: 0 where nothing fails, else 1.
 pub fn doctor(matches: &ArgMatches, variables: impl IntoIterator<Item = (OsString, OsString)>) -> ExitCode {
+    let variables: Vec<(OsString, OsString)> = variables.into_iter().collect();
+    let text = |(name, value): &(OsString, OsString)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()));
+    let services = Service::all(&variables.iter().filter_map(text).collect::<Vec<_>>());
     let plan = match plan(matches, variables) {
         Ok(plan) => plan,
         Err((why, cure)) => {
@@ -112,7 +117,7 @@ pub fn doctor(matches: &ArgMatches, variables: impl IntoIterator<Item = (OsStrin
     let file = matches.get_one::<PathBuf>("token-file").filter(|file| file.as_os_str() != "-");
     let file = file.map_or_else(|| "FILE".to_owned(), |file| file.display().to_string());
     let wait = matches.get_one("wait").copied().unwrap_or_default();
-    let code = runtime.block_on(Doctor { plan, as_json, file, paint: Paint::of_stdout() }.attend(wait));
+    let code = runtime.block_on(Doctor { plan, services, as_json, file, paint: Paint::of_stdout() }.attend(wait));
     // A thread that asks a silent DNS server must not hold the end up.
     runtime.shutdown_background();
     code
@@ -190,6 +195,7 @@ fn read_credential(
 
 struct Doctor {
     plan: Plan,
+    services: Vec<Service>,
     as_json: bool,
     /// Where the token is, for the commands that are shown.
     file: String,
@@ -227,6 +233,7 @@ impl Doctor {
             credential: self.plan.credential.as_ref().map(|credential| credential.facts.clone()),
             org: self.plan.org,
             needs: self.plan.needs.clone(),
+            services: self.services.clone(),
             now: Duration::from_secs(u64::try_from(now()).unwrap_or_default()),
         };
         let tell = |seen: &Observations, step, role| {

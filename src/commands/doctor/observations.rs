@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::certificate::Certificate;
 use super::credential::{Facts, Spelling};
+use super::kubernetes::Service;
 use super::reply::Reply;
 use super::target::Target;
 
@@ -189,11 +190,19 @@ pub(super) struct Observations {
     pub(super) org: Option<u32>,
     /// The permissions that are wanted.
     pub(super) needs: Vec<String>,
+    /// What Kubernetes says of the namespace, where this runs in it.
+    pub(super) services: Vec<Service>,
     /// The time of day, since 1970.
     pub(super) now: Duration,
 }
 
 impl Observations {
+    /// The Service that a way leads to.
+    pub(super) fn service(&self, way: &Way) -> Option<&Service> {
+        let address = way.address?;
+        self.services.iter().find(|service| service.is_at(address))
+    }
+
     pub(super) fn way(&self, role: Role) -> Option<&Way> {
         self.ways.iter().find(|way| way.role == role)
     }

@@ -59,7 +59,7 @@ pub(super) fn verdict(verdict: &Verdict, requests: usize, paint: &Paint) -> Stri
         let role = other.role.map(|role| format!(" (--{})", role.name())).unwrap_or_default();
         text.push_str(&row("also", &format!("{}{role}: {}", other.code.name(), sentence(&other.detail))));
     }
-    text.push_str(&row("sent", &format!("{requests} requests")));
+    text.push_str(&row("sent", &format!("{requests} request{}", if requests == 1 { "" } else { "s" })));
     text
 }
 

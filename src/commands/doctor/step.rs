@@ -46,11 +46,16 @@ fn token(seen: &Observations) -> String {
 
 fn describe(seen: &Observations, step: Step, way: &Way) -> String {
     match step {
+        Step::Name if way.target.address().is_some() => "an address: there is no name to resolve".to_owned(),
         Step::Name => {
             let addresses: Vec<_> = way.addresses.iter().take(4).map(|address| address.ip().to_string()).collect();
             format!("{}: {}", way.target.host, addresses.join(", "))
         }
-        Step::Connection => way.address.map_or_else(|| "none".to_owned(), |address| format!("to {address}")),
+        Step::Connection => {
+            let service = seen.service(way).map(|service| format!(", the Service `{}`", service.name));
+            let address = way.address.map_or_else(|| "none".to_owned(), |address| format!("to {address}"));
+            format!("{address}{}", service.unwrap_or_default())
+        }
         Step::Tls => tls(seen, way),
         Step::Grafana => match (way.version(), reply(&way.health).map(|health| health.status)) {
             (Some(version), _) => format!("Grafana {}{}", super::reply::printable(version, 40), generation(way)),

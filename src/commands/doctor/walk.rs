@@ -18,10 +18,6 @@ const LARGE_HEAD: usize = 6 * 1024;
 /// More than what nginx lets pass by itself.
 const LARGE_BODY: usize = 1536 * 1024;
 
-/// The most that one walk sends: fifteen requests on each of two ways.
-#[cfg(test)]
-pub(super) const MOST_REQUESTS: usize = 30;
-
 /// How to walk.
 pub(super) struct Plan {
     pub(super) url: Target,

@@ -103,7 +103,7 @@ pub(super) fn findings(seen: &Observations) -> Vec<Finding> {
     }
     found.extend(seen.ways.iter().flat_map(|way| journey::rights(way, seen)));
     found.extend(seen.ways.iter().flat_map(|way| limits::judge(way, seen)));
-    found.extend(url.and_then(way::without_proxy));
+    found.extend(url.and_then(|way| way::without_proxy(way, seen)));
     found
 }
 

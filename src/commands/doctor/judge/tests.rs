@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::super::certificate::Certificate;
 use super::super::credential::Credential;
+use super::super::kubernetes::Service;
 use super::super::observations::{Outcome, Socket, Stage, TlsFacts, TlsFault, Trouble, Way};
 use super::super::reply::{Question, Reply};
 use super::super::target::Target;
@@ -66,6 +67,7 @@ fn healthy() -> Observations {
         credential: Some(Credential::read(TOKEN.as_bytes(), &HashKey::from_bytes([7; 16]), 0).facts),
         org: None,
         needs: vec!["dashboards:read".to_owned()],
+        services: Vec::new(),
         now: Duration::from_secs(1_000_000),
     }
 }
@@ -318,6 +320,13 @@ fn limits_name_whose_they_are() {
 #[test]
 fn what_works_and_is_odd_is_a_warning() {
     assert_eq!(concluded(|seen| seen.ways[0] = way(Role::Url, None)), Code::ProxyNotSeen, "nothing else is wrong");
+    let mut seen = healthy();
+    seen.ways[0] = way(Role::Url, None);
+    seen.services = Service::all(&[
+        ("GRAFANA_SERVICE_HOST".to_owned(), "127.0.0.1".to_owned()),
+        ("GRAFANA_SERVICE_PORT".to_owned(), "3000".to_owned()),
+    ]);
+    assert!(judge(&seen).finding.unwrap().next.contains("the Service `grafana`"));
     assert_eq!(
         concluded(|seen| {
             let date = ["date: Thu, 01 Jan 1970 01:00:00 GMT"];
@@ -369,6 +378,6 @@ proptest! {
         let verdict = judge(&seen);
         prop_assert!(status == 200 || verdict.code() != Code::Healthy);
         let shown = format!("{verdict:?}");
-        prop_assert!(!shown.contains(&TOKEN[5..13]));
+        prop_assert!(!shown.contains("yscW25im"));
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::super::observations::{Stage, TlsFault, Trouble, Way, reply};
+use super::super::observations::{Observations, Stage, TlsFault, Trouble, Way, reply};
 use super::super::reply::Reply;
 use super::super::verdict::Code;
 use super::{Finding, Step};
@@ -46,11 +46,19 @@ pub(super) fn judge(way: &Way, now: Duration) -> Vec<Finding> {
 }
 
 /// Where nothing else is known to be wrong with a way, it may still be the wrong way.
-pub(super) fn without_proxy(way: &Way) -> Option<Finding> {
-    (way.without.is_some() && !way.has_proxy()).then(|| {
-        let detail = "no answer has `X-Token-Proxy-Saw`: requests go past the proxy, or a hop takes its headers off";
-        Finding::new(Code::ProxyNotSeen, Step::Proxy, way.role, detail)
-    })
+pub(super) fn without_proxy(way: &Way, seen: &Observations) -> Option<Finding> {
+    if way.without.is_none() || way.has_proxy() {
+        return None;
+    }
+    let detail = "no answer has `X-Token-Proxy-Saw`: requests go past the proxy, or a hop takes its headers off";
+    let finding = Finding::new(Code::ProxyNotSeen, Step::Proxy, way.role, detail);
+    let Some(service) = seen.service(way) else { return Some(finding) };
+    // A sidecar that no Service leads to is the usual reason.
+    let next = format!(
+        "If one should be: the Service `{}` leads to Grafana's own port; let its `targetPort` be the proxy's.",
+        service.name
+    );
+    Some(Finding { next, ..finding })
 }
 
 const fn is_public(address: IpAddr) -> bool {
