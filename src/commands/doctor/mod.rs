@@ -36,7 +36,6 @@ use super::inspect::{Key, now};
 use super::output::{self, Paint};
 use super::{explain, secret_input};
 use crate::config::environment::Environment;
-use crate::config::masking::mask;
 use crate::config::values::duration;
 use crate::domain::token::{TokenKind, kind_of};
 use crate::pem;
@@ -258,10 +257,6 @@ impl Doctor {
 
     /// Whatever a hop has echoed, nothing of the credential is printed.
     fn veiled(&self, text: &str) -> String {
-        let text = mask(text);
-        match &self.plan.credential {
-            Some(credential) => credential.veil(&text),
-            None => text.into_owned(),
-        }
+        self.plan.credential.as_ref().map_or_else(|| text.to_owned(), |credential| credential.veil(text))
     }
 }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde_json::Value;
 
+use crate::config::masking::{mask, mask_tokens};
 use crate::domain::classify::{Answer, classify};
 use crate::domain::credential::{Repair, judge};
 use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
@@ -110,12 +111,12 @@ impl Reply {
             status: status.as_u16(),
             saw: text("x-token-proxy-saw").and_then(|value| Saw::parse(value, asked.probe)),
             refusal: refusal(asked, status, headers, body),
-            location: text(header::LOCATION.as_str()).map(|value| printable(value, 200)),
+            location: text(header::LOCATION.as_str()).map(|value| printable(&mask(value), 200)),
             server: text(header::SERVER.as_str()).map(|value| printable(value, 40)),
             skew: text(header::DATE.as_str()).and_then(|value| skew(value, now)),
             limits,
             body: serde_json::from_slice(body).ok(),
-            text: printable(&String::from_utf8_lossy(body), 80),
+            text: printable(&mask(&String::from_utf8_lossy(body)), 80),
         }
     }
 }
@@ -170,9 +171,10 @@ fn skew(date: &str, now: SystemTime) -> Option<i64> {
     }
 }
 
-/// What a stranger wrote, fit for a terminal: no control character, no endless line.
+/// What a stranger wrote, fit for a terminal: no secret of anybody's, no control character, no endless line.
 pub(super) fn printable(text: &str, most: usize) -> String {
     let mut shown = String::new();
+    let text = mask_tokens(text);
     for (count, character) in text.split_whitespace().collect::<Vec<_>>().join(" ").chars().enumerate() {
         if count == most {
             shown.push('…');
