@@ -48,14 +48,19 @@ fn curl_uploads_downloads_and_follows_the_words_of_a_refusal() {
 }
 
 /// A running nginx, ended with the test.
-struct Nginx {
+pub struct Nginx {
     child: Child,
-    url: String,
+    pub url: String,
     _folder: tempfile::TempDir,
 }
 
 impl Nginx {
     fn before(origin: &Origin, inside: &str) -> Option<Self> {
+        Self::serving(&format!("location / {{ proxy_pass {}; {inside} }}", origin.url()))
+    }
+
+    /// With this inside `server`; `USERS` is a file with a user `admin`. `None`: nginx is not installed.
+    pub fn serving(inside: &str) -> Option<Self> {
         let program = installed("nginx", "nginx")?;
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -65,14 +70,14 @@ impl Nginx {
             "daemon off; master_process off; pid {place}/pid; error_log stderr crit; events {{ }}\n\
              http {{ access_log off; client_body_temp_path {place}/a; proxy_temp_path {place}/b; fastcgi_temp_path {place}/c; \
              uwsgi_temp_path {place}/d; scgi_temp_path {place}/e;\n\
-             server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {}; {} }} }} }}\n",
-            origin.url(),
+             server {{ listen 127.0.0.1:{port}; {} }} }}\n",
             inside.replace("USERS", &format!("{place}/users"))
         );
         let file = folder.path().join("nginx.conf");
         std::fs::write(&file, configuration).unwrap();
-        let child = Command::new(program).arg("-c").arg(&file).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut child = Command::new(program).arg("-c").arg(&file).stderr(Stdio::inherit()).spawn().unwrap();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(child.try_wait().unwrap().is_none(), "nginx did not start");
             std::thread::yield_now();
         }
         Some(Self { child, url: format!("http://127.0.0.1:{port}"), _folder: folder })

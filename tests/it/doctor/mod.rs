@@ -3,6 +3,7 @@
 
 mod chain;
 mod ends;
+mod nginx;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -97,7 +97,8 @@ fn refused(way: &Way, seen: &Observations, credential: &Facts, reply: &Reply, re
         let detail = format!("status {status} from a hop{place}{by}: {}", refusal.detail);
         return finding(Code::HopRefuses, detail, &refusal.hint);
     }
-    let behind = reply.saw.is_some();
+    // A hop may drop our probe; what the proxy says of a refusal shows as well that it was passed.
+    let behind = reply.saw.is_some() || refusal.told;
     let (lost, changed) = match behind {
         true => (Code::LostAfterProxy, Code::ChangedAfterProxy),
         false => (Code::LostOnTheWay, Code::ChangedOnTheWay),
@@ -109,6 +110,9 @@ fn refused(way: &Way, seen: &Observations, credential: &Facts, reply: &Reply, re
         Reason::TokenMalformed | Reason::TokenWrongKind if is_token && behind && refusal.told => {
             let detail = format!("a whole token was sent, and status {status} came: {}", refusal.detail);
             finding(Code::ChangedBeforeProxy, detail, "")
+        }
+        Reason::CredentialMissing if is_token && refusal.told => {
+            finding(Code::LostBeforeProxy, "it was sent, and the proxy says that none came".to_owned(), "")
         }
         Reason::TokenMalformed | Reason::CredentialMissing | Reason::CredentialNotRecognised if is_token => {
             finding(lost, format!("it was sent, and Grafana saw none that it knows (status {status})"), "")

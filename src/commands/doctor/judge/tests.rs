@@ -146,6 +146,7 @@ fn what_answers_instead_of_grafana_is_named() {
         (503, vec![], r#"{"database":"failing"}"#, Code::GrafanaUnwell),
         (400, vec![], "Client sent an HTTP request to an HTTPS server.", Code::TlsWanted),
         (404, vec![], "not found", Code::NotGrafana),
+        (401, vec!["cache-control: no-store".to_owned()], NONE_401, Code::NotGrafana),
         (200, vec![], "<html>welcome</html>", Code::NotGrafana),
     ] {
         // A hop that refuses everybody lets no token through either.
@@ -175,7 +176,9 @@ fn a_header_that_is_lost_is_lost_on_the_right_side() {
     assert_eq!(with(grafana(false, 401, &[SAW_NONE, marks], NONE_401)), Code::LostBeforeProxy);
     // Anonymous access hides it, and the proxy saw it.
     assert_eq!(with(grafana(false, 200, &[SAW_NONE], r#"{"id":1}"#)), Code::LostBeforeProxy);
+    assert_eq!(with(grafana(true, 401, &[marks], NONE_401)), Code::LostBeforeProxy, "the probe is lost as well");
     let unseen = "x-token-proxy-reason: credential_not_recognised";
+    assert_eq!(with(grafana(true, 401, &[unseen], NONE_401)), Code::LostAfterProxy, "the probe is lost as well");
     assert_eq!(with(grafana(true, 401, &[SAW, unseen], NONE_401)), Code::LostAfterProxy);
     assert_eq!(without_direct(grafana(true, 401, &[SAW], NONE_401)), Code::LostAfterProxy);
     assert_eq!(without_direct(grafana(true, 401, &[], NONE_401)), Code::LostOnTheWay);

@@ -141,10 +141,14 @@ fn health_finding(way: &Way, health: &Reply) -> Option<Finding> {
         return Some(redirect(way, health, location));
     }
     if let Some(refusal) = &health.refusal {
+        // Grafana asks nobody for a credential here.
+        if refusal.reason.source() == Source::Grafana {
+            let detail = format!("status {status}{by}: `/api/health` is never refused, so a hop changes the path");
+            return Some(finding(Code::NotGrafana, detail));
+        }
         let code = match (refusal.reason, refusal.reason.source()) {
             (reason, _) if is_unreachable(reason) => Code::GrafanaUnreachable,
             (_, Source::Proxy | Source::Client) => Code::ProxyRefuses,
-            // Grafana asks nobody for a credential here.
             _ => Code::HopRefuses,
         };
         let detail = format!("status {status}{by}: {}", refusal.detail);
