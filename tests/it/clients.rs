@@ -1,22 +1,11 @@
 //! Real programs as clients and as hops, from packages; a missing one is said, and its test skipped.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use crate::support::peers::{Peer, installed};
 use crate::support::{Origin, Program, TOKEN, get};
-
-/// Where a program is, or a word that its test is skipped.
-pub fn installed(name: &str, package: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-    let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
-    if found.is_none() {
-        eprintln!("skipped: {name} is not installed (Debian: {package})");
-    }
-    found
-}
 
 #[test]
 fn curl_uploads_downloads_and_follows_the_words_of_a_refusal() {
@@ -47,48 +36,8 @@ fn curl_uploads_downloads_and_follows_the_words_of_a_refusal() {
     assert_eq!(origin.last().all("authorization"), [format!("Bearer {TOKEN}")]);
 }
 
-/// A running nginx, ended with the test.
-pub struct Nginx {
-    child: Child,
-    pub url: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Nginx {
-    fn before(origin: &Origin, inside: &str) -> Option<Self> {
-        Self::serving(&format!("location / {{ proxy_pass {}; {inside} }}", origin.url()))
-    }
-
-    /// With this inside `server`; `USERS` is a file with a user `admin`. `None`: nginx is not installed.
-    pub fn serving(inside: &str) -> Option<Self> {
-        let program = installed("nginx", "nginx")?;
-        let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let place = folder.path().display();
-        std::fs::write(folder.path().join("users"), "admin:{PLAIN}admin\n").unwrap();
-        let configuration = format!(
-            "daemon off; master_process off; pid {place}/pid; error_log stderr crit; events {{ }}\n\
-             http {{ access_log off; client_body_temp_path {place}/a; proxy_temp_path {place}/b; fastcgi_temp_path {place}/c; \
-             uwsgi_temp_path {place}/d; scgi_temp_path {place}/e;\n\
-             server {{ listen 127.0.0.1:{port}; {} }} }}\n",
-            inside.replace("USERS", &format!("{place}/users"))
-        );
-        let file = folder.path().join("nginx.conf");
-        std::fs::write(&file, configuration).unwrap();
-        let mut child = Command::new(program).arg("-c").arg(&file).stderr(Stdio::inherit()).spawn().unwrap();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(child.try_wait().unwrap().is_none(), "nginx did not start");
-            std::thread::yield_now();
-        }
-        Some(Self { child, url: format!("http://127.0.0.1:{port}"), _folder: folder })
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn nginx_before(origin: &Origin, inside: &str) -> Option<Peer> {
+    Peer::nginx(&format!("location / {{ proxy_pass {}; {inside} }}", origin.url()))
 }
 
 fn unauthorized() -> Origin {
@@ -103,7 +52,7 @@ fn unauthorized() -> Origin {
 #[test]
 fn a_real_nginx_that_asks_for_a_password_is_found_out() {
     let origin = Origin::ok();
-    let Some(nginx) = Nginx::before(&origin, "auth_basic \"Restricted\"; auth_basic_user_file USERS;") else { return };
+    let Some(nginx) = nginx_before(&origin, "auth_basic \"Restricted\"; auth_basic_user_file USERS;") else { return };
     let program = Program::before(&nginx.url, &[]);
     let answer = get(program.data, "/api/org", &[&format!("Authorization: Bearer {TOKEN}")]);
     assert_eq!((answer.status, answer.reason()), (401, Some("hop_unauthorized")));
@@ -115,7 +64,7 @@ fn a_real_nginx_that_asks_for_a_password_is_found_out() {
 #[test]
 fn a_real_nginx_that_eats_the_header_is_not_blamed_on_the_client() {
     let origin = unauthorized();
-    let Some(nginx) = Nginx::before(&origin, "proxy_set_header Authorization \"\";") else { return };
+    let Some(nginx) = nginx_before(&origin, "proxy_set_header Authorization \"\";") else { return };
     let program = Program::before(&nginx.url, &[]);
     let answer = get(program.data, "/api/org", &[&format!("Authorization: Bearer {TOKEN}")]);
     assert_eq!(origin.last().header("authorization"), None);

@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
-use crate::clients::installed;
 use crate::support::certificates::Authority;
 use crate::support::frames::{Client, Frame, headers};
+use crate::support::peers::installed;
 use crate::support::{Origin, Program, TOKEN};
 
 fn program(origin: &Origin, arguments: &[&str]) -> Program {

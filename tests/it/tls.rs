@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use serde_json::Value;
 
-use crate::clients::installed;
 use crate::support::certificates::{Authority, Pair, encrypt};
+use crate::support::peers::installed;
 use crate::support::wire::connect;
 use crate::support::{Origin, Program, TOKEN, get};
 

@@ -65,7 +65,9 @@ impl Grafana {
                 json(200, r#"{"orgs:read":[""],"dashboards:read":["dashboards:*"]}"#)
             }
             (true, "/api/live/ws") if seen.header("upgrade").is_some() => {
-                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n".to_vec()
+                // To the key that the doctor sends; HAProxy checks it.
+                let accept = "Fjk6Mj4OJ3d6fdpxpPhh0QDNZpc=";
+                format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n").into_bytes()
             }
             (true, "/api/live/ws") => {
                 b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 12\r\n\r\nBad Request\n".to_vec()

@@ -89,6 +89,13 @@ fn tls_is_told_with_its_cause() {
     let good = encrypt(grafana.address, &authority.issue("good", &["localhost"]), None);
     check("all well", &url(good), &believed, "proxy_not_seen", "");
     check("an unknown issuer", &url(good), &[], "tls_unknown_issuer", "authority of a test");
+    let below = authority.intermediate();
+    let whole = encrypt(grafana.address, &below.issue("whole", &["localhost"]).with_chain(&below), None);
+    check("a whole chain", &url(whole), &believed, "proxy_not_seen", "");
+    let cut = encrypt(grafana.address, &below.issue("cut", &["localhost"]), None);
+    check("without the intermediate", &url(cut), &believed, "tls_unknown_issuer", "intermediate of a test");
+    let wrong = encrypt(grafana.address, &below.issue("wrong", &["localhost"]).with_chain(&Authority::new()), None);
+    check("with another's certificate", &url(wrong), &believed, "tls_unknown_issuer", "intermediate of a test");
     let other = encrypt(grafana.address, &authority.issue("other", &["grafana.example.com"]), None);
     check("another name", &url(other), &believed, "tls_wrong_name", "grafana.example.com");
     let expired = encrypt(grafana.address, &authority.issue_until("expired", &["localhost"], 2021), None);

@@ -4,6 +4,7 @@
 mod chain;
 mod ends;
 mod nginx;
+mod peers;
 
 use std::sync::Arc;
 use std::time::Duration;

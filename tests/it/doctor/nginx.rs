@@ -1,7 +1,7 @@
 //! A real nginx as hop, with the lines that people really write.
 
 use super::chain::{Grafana, consult};
-use crate::clients::Nginx;
+use crate::support::peers::Peer;
 use crate::support::{Program, TOKEN};
 
 /// What a good configuration says.
@@ -84,13 +84,13 @@ fn a_real_nginx_is_named_with_what_is_wrong_with_it() {
     for (text, code, holds) in FRONT {
         let grafana = Grafana::default().start();
         let program = Program::before(&grafana.url(), &[]);
-        let Some(nginx) = Nginx::serving(&filled(text, &format!("http://{}", program.data))) else { return };
+        let Some(nginx) = Peer::nginx(&filled(text, &format!("http://{}", program.data))) else { return };
         let said = consult(&nginx.url, Some(grafana.address), Some(TOKEN), &[]);
         wrong.extend(said.check(&format!("in front: {text}"), code, holds).err());
     }
     for (text, code, holds) in BEHIND {
         let grafana = Grafana::default().start();
-        let Some(nginx) = Nginx::serving(&filled(text, &grafana.url())) else { return };
+        let Some(nginx) = Peer::nginx(&filled(text, &grafana.url())) else { return };
         let program = Program::before(&nginx.url, &[]);
         let said = consult(&format!("http://{}", program.data), Some(grafana.address), Some(TOKEN), &[]);
         wrong.extend(said.check(&format!("behind: {text}"), code, holds).err());

@@ -27,6 +27,13 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// Sends the certificate of the authority that issued it along.
+    pub fn with_chain(self, authority: &Authority) -> Self {
+        let own = std::fs::read_to_string(&self.certificate).unwrap();
+        std::fs::write(&self.certificate, own + &authority.pem).unwrap();
+        self
+    }
+
     /// As arguments of the program, under these flags.
     pub fn arguments<'a>(&'a self, certificate: &'a str, key: &'a str) -> [&'a str; 4] {
         [certificate, self.certificate.to_str().unwrap(), key, self.key.to_str().unwrap()]
@@ -40,6 +47,18 @@ impl Authority {
         params.distinguished_name.push(rcgen::DnType::CommonName, "authority of a test");
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), &pem).unwrap();
+        Self { folder, issuer: Issuer::new(params, key), pem }
+    }
+
+    /// An authority below this one, which roots do not hold: who serves what it issues must send its certificate along.
+    pub fn intermediate(&self) -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.distinguished_name.push(rcgen::DnType::CommonName, "intermediate of a test");
+        let key = KeyPair::generate().unwrap();
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), &pem).unwrap();
         Self { folder, issuer: Issuer::new(params, key), pem }

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod frames;
 pub mod hops;
 pub mod origin;
+pub mod peers;
 pub mod program;
 pub mod wire;
 
