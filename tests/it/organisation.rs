@@ -149,3 +149,40 @@ fn the_organisation_of_an_accepted_token_is_asked_for_once_and_filled_in() {
     assert_eq!(get(program.data, "/grafana/api/search", &[]).status, 200);
     assert_eq!(asked(), 1);
 }
+
+#[test]
+fn many_first_requests_ask_for_the_organisation_once() {
+    // The answer to the question waits until all have been served, so that each of them could have asked.
+    let served = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (count, order) = (std::sync::Arc::clone(&served), std::sync::atomic::Ordering::SeqCst);
+    let origin = Origin::new(move |seen, stream| {
+        let body = if seen.lines[0].contains(" /api/org ") {
+            while count.load(order) < 64 {
+                std::thread::yield_now();
+            }
+            "{\"id\":3,\"name\":\"Three\"}"
+        } else {
+            "{}"
+        };
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        std::io::Write::write_all(stream, format!("{head}{body}").as_bytes()).is_ok()
+    });
+    let program = Program::before(&origin.url(), &["--org-learn", "on"]);
+    let bearer = format!("Authorization: Bearer {TOKEN}");
+    let together = std::sync::Barrier::new(64);
+    std::thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                together.wait();
+                assert_eq!(get(program.data, "/api/search", &[&bearer]).status, 200);
+                served.fetch_add(1, order);
+            });
+        }
+    });
+    while origin.last().header("x-grafana-org-id").is_none() {
+        assert_eq!(get(program.data, "/api/search", &[&bearer]).status, 200);
+    }
+    let questions = origin.seen().iter().filter(|seen| seen.lines[0].contains(" /api/org ")).count();
+    assert_eq!(questions, 1);
+}

@@ -1,7 +1,7 @@
 //! Where the organisation is pinned, no spelling of a target names another.
 
 use crate::recorder::{Client, Recorder};
-use crate::support::Program;
+use crate::support::{Program, frames};
 
 /// A word as it is, with one of its letters percent-encoded, each in turn, and with all of them.
 fn spellings(word: &str) -> Vec<String> {
@@ -59,4 +59,33 @@ fn a_pinned_organisation_has_no_other_way_in() {
         let index = client.hear(false).and_then(|heard| heard.recorded()).expect("not served");
         assert_eq!(recorder.reading(index).all("x-grafana-org-id"), [b"2"], "{target}");
     }
+}
+
+/// What is damaged may end the stream instead.
+fn is_kept_out(answer: &frames::Answer, target: &str) -> bool {
+    let is_damaged = target.contains("%00") && (answer.status == 400 || answer.reset.is_some());
+    is_damaged || (answer.status == 403 && answer.header("x-token-proxy-reason") == Some("org_override_refused"))
+}
+
+#[test]
+fn nor_has_it_over_http2() {
+    let recorder = Recorder::start();
+    let arguments = ["--org", "2", "--org-mode", "pin", "--http-h2c", "on", "--limits-per-client-rate", "100000/s"];
+    let program = Program::before(&recorder.url(), &arguments);
+    let base = frames::headers("/api/org");
+    let targets = targets();
+    let mut passed: Vec<&String> = Vec::new();
+    // A client that opens no window is told 64 KiB at most.
+    for part in targets.chunks(50) {
+        let mut client = frames::Client::connect(program.data);
+        passed.extend(part.iter().filter(|target| !is_kept_out(&client.ask(&frames::headers(target)), target)));
+    }
+    assert_eq!(passed, [] as [&str; 0]);
+    let mut client = frames::Client::connect(program.data);
+    for fields in [&[("x-grafana-org-id", "3")][..], &[("x-grafana-org-id", "2"), ("x-grafana-org-id", "3")]] {
+        assert_eq!(client.ask(&[&base[..], fields].concat()).status, 403, "{fields:?}");
+    }
+    assert_eq!(recorder.records().len(), 0);
+    let answer = client.ask(&[&base[..], &[("x_grafana_org_id", "3")]].concat());
+    assert_eq!((answer.status, recorder.reading(0).all("x-grafana-org-id")), (200, vec![&b"2"[..]]));
 }
