@@ -124,6 +124,7 @@ def ours(binary, upstream):
     command = [binary, "run", "--upstream", f"http://127.0.0.1:{upstream}", "--listen", f"127.0.0.1:{port}"]
     command += ["--telemetry", f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{free_port()}"]
     command += ["--workers", "1", "--org", "1", "--rate", "1000000/s", "--burst", "1000000"]
+    command += ["--limits-auth-failures-rate", "1000000/s", "--limits-auth-failures-burst", "1000000"]
     return Target(OURS, command, port)
 
 
