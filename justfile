@@ -4,7 +4,7 @@ default:
     @just --list
 
 # Everything that must hold before a change lands.
-check: format lint docs test benches deploy
+check: format lint docs test benches instructions deploy
 
 format:
     cargo fmt --check
@@ -21,6 +21,14 @@ test:
 # The measuring programs, which are a package of their own.
 benches:
     benches/compare/check
+
+# Instructions and system calls for a request, against benches/baseline.json.
+instructions:
+    benches/instructions
+
+# Archives and images of a release, in target/dist.
+release:
+    deploy/release
 
 deploy:
     deploy/check
