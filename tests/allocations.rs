@@ -1,6 +1,13 @@
 //! A request that is passed on allocates little: the whole program in this process, under an allocator that counts. Client and
 //! upstream are loops over buffers of their own, so that what is counted is the proxy's.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a test fails by panicking"
+)]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
@@ -49,9 +56,7 @@ fn start(upstream: SocketAddr, more: &[&str]) -> SocketAddr {
     ];
     let own = ["--listen".to_owned(), address.to_string(), "--upstream".to_owned(), format!("http://{upstream}")];
     let arguments: Vec<String> = common.into_iter().chain(more.iter().copied()).map(str::to_owned).chain(own).collect();
-    std::thread::spawn(move || {
-        grafana_token_proxy::commands::execute(arguments.into_iter().map(Into::into), [].into_iter())
-    });
+    std::thread::spawn(move || grafana_token_proxy::commands::execute(arguments.into_iter().map(Into::into), []));
     while TcpStream::connect(address).is_err() {
         std::thread::yield_now();
     }
