@@ -13,7 +13,9 @@ fn files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(root()).unwrap().flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     for folder in ["docs", "deploy", "benches", "fuzz"] {
-        files.extend(pages_in(&root().join(folder)).into_iter().filter(|path| !path.iter().any(|part| part == "target")));
+        files.extend(
+            pages_in(&root().join(folder)).into_iter().filter(|path| !path.iter().any(|part| part == "target")),
+        );
     }
     files
 }
@@ -73,8 +75,8 @@ fn every_link_leads_somewhere() {
                 continue;
             }
             let there = leads.exists();
-            let anchored = anchor.is_empty()
-                || fs::read_to_string(&leads).is_ok_and(|text| anchors(&text).contains(anchor));
+            let anchored =
+                anchor.is_empty() || fs::read_to_string(&leads).is_ok_and(|text| anchors(&text).contains(anchor));
             if !there || !anchored {
                 broken.push(format!("{}: {target}", file.strip_prefix(root()).unwrap().display()));
             }
@@ -93,6 +95,26 @@ fn every_page_stands_in_the_index() {
         let listed = linked.iter().any(|target| target.split('#').next() == Some(name));
         assert!(name == "README.md" || listed, "docs/README.md does not name {name}");
     }
+}
+
+/// "Held by `cargo test --test it limits`": a promise whose test is gone is held by nothing.
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let mut named = 0;
+    for file in files() {
+        let text = fs::read_to_string(&file).unwrap();
+        for command in text.split("cargo test --test it ").skip(1) {
+            let filters = command.split(['`', '\n']).next().unwrap().trim_start_matches("-- ");
+            for filter in filters.split_whitespace() {
+                let module = filter.split("::").next().unwrap();
+                let there = root().join(format!("tests/it/{module}.rs")).exists()
+                    || root().join("tests/it").join(module).is_dir();
+                assert!(there, "{}: no test is called {filter}", file.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 30, "{named} tests are named");
 }
 
 #[test]

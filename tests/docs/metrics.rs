@@ -45,7 +45,8 @@ fn families(text: &str) -> Vec<(String, Family)> {
         } else if let Some((name, labels)) = line.split_once('{') {
             let Some(family) = families.get_mut(name) else { continue };
             let labels = labels.split_once('}').unwrap().0;
-            for label in labels.split(',').filter_map(|label| label.split_once('=')).map(|(label, _)| label.to_owned()) {
+            for label in labels.split(',').filter_map(|label| label.split_once('=')).map(|(label, _)| label.to_owned())
+            {
                 if !family.labels.contains(&label) {
                     family.labels.push(label);
                 }
@@ -76,7 +77,10 @@ fn the_reference_of_metrics_is_what_is_served() {
     if std::env::var_os("UPDATE_REFERENCE").is_some() {
         fs::write(&file, &wanted).unwrap();
     }
-    assert!(fs::read_to_string(&file).unwrap() == wanted, "docs/metrics.md is stale: UPDATE_REFERENCE=1 cargo test --test docs");
+    assert!(
+        fs::read_to_string(&file).unwrap() == wanted,
+        "docs/metrics.md is stale: UPDATE_REFERENCE=1 cargo test --test docs"
+    );
     // What a query names is served, and each metric of ours has a query.
     let text = format!("{before}{after}");
     for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with(PREFIX)) {

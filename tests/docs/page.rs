@@ -18,11 +18,20 @@ struct Tally {
     skipped: usize,
 }
 
+/// What the command before a block has printed.
+enum Last {
+    Nothing,
+    NotRun,
+    Printed(String),
+}
+
 /// Whether what was printed is what the page shows. `…` in a line stands for anything, alone for any lines.
 fn fits(shown: &[&str], printed: &[&str]) -> bool {
     match shown.split_first() {
         None => printed.is_empty(),
-        Some((line, rest)) if line.trim() == "…" => (0..=printed.len()).any(|skipped| fits(rest, &printed[skipped..])),
+        Some((line, rest)) if line.trim() == "…" => {
+            (0..=printed.len()).any(|skipped| fits(rest, &printed[skipped..]))
+        }
         Some((line, rest)) => {
             printed.split_first().is_some_and(|(first, others)| line_fits(line, first) && fits(rest, others))
         }
@@ -51,13 +60,13 @@ fn text(output: &Output) -> String {
 /// Runs a page from its top to its end.
 fn play(path: &Path) -> Tally {
     let name = path.strip_prefix(root()).unwrap().display().to_string();
-    let (mut tally, mut printed) = (Tally::default(), None::<String>);
+    let (mut tally, mut last) = (Tally::default(), Last::Nothing);
     let mut stage = Stage::set();
     for block in blocks(&name, &fs::read_to_string(path).unwrap()) {
         let place = format!("{name}:{}", block.line);
         if block.needs() {
             tally.elsewhere += 1;
-            printed = None;
+            last = Last::NotRun;
             continue;
         }
         if let Some(file) = block.file() {
@@ -69,18 +78,19 @@ fn play(path: &Path) -> Tally {
                 if !missing.is_empty() {
                     println!("{place} is skipped: there is no {}", missing.join(", "));
                     tally.skipped += 1;
-                    printed = None;
+                    last = Last::NotRun;
                     continue;
                 }
                 tally.run += 1;
                 if block.is(&Mark::Serves) {
                     stage.serve(&block.text);
-                    printed = None;
+                    last = Last::Nothing;
                     continue;
                 }
                 let output = stage.run(&block.text);
                 assert_eq!(output.status.code(), Some(block.exit()), "{place}\n{}{}", block.text, text(&output));
-                printed = Some(stage.turned_back(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat())));
+                let said = [output.stdout, output.stderr].concat();
+                last = Last::Printed(stage.turned_back(&String::from_utf8_lossy(&said)));
             }
             "yaml" => {
                 check(&stage, &place, &block);
@@ -89,7 +99,12 @@ fn play(path: &Path) -> Tally {
             _ => {}
         }
         let excerpt = block.is(&Mark::Excerpt);
-        if let Some(printed) = printed.as_deref().filter(|_| excerpt || block.is(&Mark::Output)) {
+        if excerpt || block.is(&Mark::Output) {
+            let printed = match &last {
+                Last::Printed(text) => text,
+                Last::NotRun => continue,
+                Last::Nothing => panic!("{place} shows what no command before it has printed"),
+            };
             let mut shown: Vec<&str> = block.text.lines().collect();
             if excerpt {
                 shown.insert(0, "…");

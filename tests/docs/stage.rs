@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let listeners: Vec<_> = PORTS.iter().map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+        let listeners: Vec<_> = PORTS.iter().map(|_| free()).collect();
         let ports = PORTS.iter().zip(&listeners).map(|(port, own)| (*port, own.local_addr().unwrap().port())).collect();
         grafana::serve(listeners.into_iter().next().unwrap());
         let stage = Self { folder, ports, serving: None, assignments: String::new() };
@@ -102,10 +103,15 @@ impl Stage {
 
     /// The programs that this text calls and that are not there.
     pub(crate) fn missing(text: &str) -> Vec<&'static str> {
-        let words: Vec<&str> =
-            text.split(|character: char| !character.is_alphanumeric() && character != '-').collect();
+        let words: Vec<&str> = text.split(|character: char| !character.is_alphanumeric() && character != '-').collect();
         let absent = |tool: &&'static str| {
-            words.contains(tool) && !Command::new("sh").args(["-c", &format!("command -v {tool}")]).stdout(Stdio::null()).status().unwrap().success()
+            words.contains(tool)
+                && !Command::new("sh")
+                    .args(["-c", &format!("command -v {tool}")])
+                    .stdout(Stdio::null())
+                    .status()
+                    .unwrap()
+                    .success()
         };
         TOOLS.iter().copied().filter(absent).collect()
     }
@@ -113,8 +119,10 @@ impl Stage {
     fn command(&mut self, text: &str) -> Command {
         let text = self.turned(text);
         let script = format!("set -e\n{}{text}", self.assignments);
+        // `NAME=value program` holds for that program alone.
         let is_assignment = |line: &&str| {
-            line.split_once('=').is_some_and(|(name, _)| {
+            let name = line.split_once('=').filter(|(_, value)| !value.contains(" grafana-token-proxy "));
+            name.is_some_and(|(name, _)| {
                 !name.is_empty() && name.chars().all(|character| character.is_ascii_uppercase() || character == '_')
             })
         };
@@ -157,7 +165,7 @@ impl Stage {
         command = shell;
         self.serving = Some(command.spawn().unwrap());
         let demo = text.contains("grafana-token-proxy demo");
-        let address = ("127.0.0.1", self.port(if text.contains("redis-server") { 6379 } else { 3001 }));
+        let address = ("127.0.0.1", self.port(if text.contains("grafana-token-proxy") { 3001 } else { 6379 }));
         let deadline = Instant::now() + PATIENCE;
         loop {
             let said = fs::read_to_string(&output).unwrap_or_default();
@@ -171,11 +179,21 @@ impl Stage {
         }
     }
 
-    /// Ends what serves.
-    pub(crate) fn end(&mut self) {
-        if let Some(mut child) = self.serving.take() {
-            let _ = Command::new("kill").args(["-TERM", "--", &format!("-{}", child.id())]).status();
-            let _ = child.wait();
+    /// Ends what serves, and waits until all of it is gone: the next one takes its ports and files.
+    fn end(&mut self) {
+        let Some(mut child) = self.serving.take() else { return };
+        let group = format!("-{}", child.id());
+        let signal = |name: &str| {
+            let told = Command::new("kill").args([name, "--", &group]).stderr(Stdio::null()).status();
+            told.is_ok_and(|status| status.success())
+        };
+        signal("-TERM");
+        let _ = child.wait();
+        let deadline = Instant::now() + PATIENCE;
+        while signal("-0") {
+            if Instant::now() > deadline {
+                signal("-KILL");
+            }
         }
     }
 }
@@ -184,6 +202,16 @@ impl Drop for Stage {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A port that is free, and not one of those that the system gives to connections: it is bound a moment later.
+fn free() -> TcpListener {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut ports = std::iter::repeat_with(|| {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        20_000 + (std::process::id().wrapping_mul(37) + step) % 10_000
+    });
+    ports.find_map(|port| TcpListener::bind(("127.0.0.1", u16::try_from(port).unwrap())).ok()).unwrap()
 }
 
 /// Replaces `:3000`, and `3000` after a space, where no digit follows.
