@@ -3,7 +3,13 @@
 //! A block of shell stands for itself and is run, or an HTML comment just before it says what it needs. The comments
 //! are a small language, which `tests/docs/markdown.rs` lists. `GTP_PAGE=logs` runs the pages alone whose path holds it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "docs/grafana.rs"]
 mod grafana;

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 
+use super::markdown::blocks;
 use super::root;
 use super::stage::Stage;
 
@@ -63,6 +65,29 @@ fn table(families: &[(String, Family)]) -> String {
         writeln!(text, "| `{name}` | {} | {} | {} |", family.kind, labels.join(" "), family.help).unwrap();
     }
     text
+}
+
+/// Prometheus itself reads them: each line of a block is a query.
+#[test]
+fn every_query_is_read_by_prometheus() {
+    let text = fs::read_to_string(root().join("docs/metrics.md")).unwrap();
+    let blocks = blocks("docs/metrics.md", &text);
+    let queries: Vec<&str> =
+        blocks.iter().filter(|block| block.language == "promql").flat_map(|b| b.text.lines()).collect();
+    assert!(queries.len() >= 15, "{queries:?}");
+    let mut rules = "groups:\n- name: docs\n  rules:\n".to_owned();
+    for (number, query) in queries.iter().enumerate() {
+        writeln!(rules, "  - {{ record: 'query_{number}', expr: '{}' }}", query.replace('\'', "''")).unwrap();
+    }
+    if !Stage::missing("promtool").is_empty() {
+        println!("skipped: there is no promtool");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yaml");
+    fs::write(&file, rules).unwrap();
+    let output = Command::new("promtool").args(["check", "rules"]).arg(&file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
