@@ -15,6 +15,8 @@
 mod grafana;
 #[path = "docs/links.rs"]
 mod links;
+#[path = "docs/logs.rs"]
+mod logs;
 #[path = "docs/markdown.rs"]
 mod markdown;
 #[path = "docs/metrics.rs"]
