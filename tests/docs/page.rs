@@ -74,6 +74,7 @@ fn text(output: &Output) -> String {
 fn play(path: &Path) -> Tally {
     let name = path.strip_prefix(root()).unwrap().display().to_string();
     let (mut tally, mut last) = (Tally::default(), Last::Nothing);
+    let mut skipping = false;
     let mut stage = Stage::set();
     for block in blocks(&name, &fs::read_to_string(path).unwrap()) {
         let place = format!("{name}:{}", block.line);
@@ -88,8 +89,10 @@ fn play(path: &Path) -> Tally {
         match block.language.as_str() {
             "sh" => {
                 let missing = Stage::missing(&block.text);
-                if !missing.is_empty() {
-                    println!("{place} is skipped: there is no {}", missing.join(", "));
+                // What follows may rest on what was not done.
+                skipping |= !missing.is_empty();
+                if skipping {
+                    println!("{place} is skipped: {} missing here or above", missing.join(", "));
                     tally.skipped += 1;
                     last = Last::NotRun;
                     continue;
