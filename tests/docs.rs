@@ -23,6 +23,8 @@ mod markdown;
 mod metrics;
 #[path = "docs/page.rs"]
 mod page;
+#[path = "docs/ports.rs"]
+mod ports;
 #[path = "docs/stage.rs"]
 mod stage;
 
