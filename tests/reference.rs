@@ -50,6 +50,7 @@ The lines of the log below are the program's own, for requests and answers made 
 prove a cure, `$P` is the proxy's URL, `$M` the URL of its telemetry listener, `$G` Grafana's own, and `$A` the header as
 the client sends it:
 
+<!-- needs: grafana -->
 ```sh
 P=http://127.0.0.1:3001 M=http://127.0.0.1:9091 G=http://127.0.0.1:3000 A=\"Authorization: Bearer $(cat token)\"
 ```
@@ -64,7 +65,7 @@ fn reference() -> String {
             text,
             "\n<a id=\"{}\"></a>\n## `{}`: {}\n\n* Status: {}\n* Who refused: {}\n* Versions of Grafana: {}\n\n\
              **What it looks like.**\n\n```json\n{}\n```\n\n**Why it happens.** {}\n\n**How to mend it.** {}\n\n\
-             **How to prove that it is mended.** This shows {}:\n\n```sh\n{}\n```\n",
+             **How to prove that it is mended.** This shows {}:\n\n<!-- needs: grafana -->\n```sh\n{}\n```\n",
             reason.anchor(),
             reason.code(),
             reason.title(),
