@@ -80,8 +80,8 @@ fn upgrade(way: &Way, seen: &Observations, socket: &Socket) -> Option<Finding> {
 fn refused_upgrade(way: &Way, seen: &Observations, outcome: &Outcome) -> Option<Finding> {
     let finding = |detail: String| Finding::new(Code::UpgradeRefused, Step::WebSocket, way.role, detail);
     let Ok(reply) = outcome else { return Some(finding("the connection is closed instead of an answer".to_owned())) };
-    // Grafana before 8 has no Live, and some switch it off.
-    if reply.status == 404 {
+    // Grafana before 8 has no Live, and some switch it off; a rate limit is told as such.
+    if matches!(reply.status, 404 | 429) {
         return None;
     }
     let opens = |other: &Way| matches!(other.socket, Some(Socket::Held(_) | Socket::Cut(_)));

@@ -313,6 +313,11 @@ fn limits_name_whose_they_are() {
         detail(&|way| way.socket = Some(Socket::Refused(Box::new(Err(Trouble::Closed))))).0,
         Code::UpgradeRefused
     );
+    let limited = ["x-token-proxy-reason: token_rate_limited"];
+    assert_eq!(
+        detail(&|way| way.socket = Some(Socket::Refused(Box::new(answer(true, 429, &limited, ""))))).0,
+        Code::RateLimited
+    );
     assert_eq!(
         concluded(|seen| seen.ways[0].socket = Some(Socket::Refused(Box::new(answer(true, 404, &[], ""))))),
         Code::Healthy
