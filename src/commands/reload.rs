@@ -86,7 +86,7 @@ impl<'l> Reloader<'l> {
         self.effective = fresh;
         (attempt.changed, attempt.needs_restart) = (difference.changed, difference.fixed);
         let hash = reload::hash(&self.effective);
-        self.app.recorder().metrics().configured(&hash);
+        self.app.recorder().metrics().configured(&hash, self.effective.config.certificate_ends());
         let (changed, needs_restart) = (attempt.changed.join(","), attempt.needs_restart.join(","));
         tracing::info!(
             event = "config_reloaded",

@@ -46,7 +46,7 @@ pub fn run(effective: Effective, watched: Watched, load: &dyn Fn() -> Effective)
 /// What is in force from the start.
 pub(super) fn in_force(app: &App, effective: &Effective) -> InForce {
     let hash = reload::hash(effective);
-    app.recorder().metrics().configured(&hash);
+    app.recorder().metrics().configured(&hash, effective.config.certificate_ends());
     InForce {
         limits: Arc::clone(app.limits()),
         callers: effective.config.names(),

@@ -87,6 +87,11 @@ impl Config {
         self.tokens.iter().map(|token| Arc::clone(&token.name)).collect()
     }
 
+    /// When the certificate that is served ends, in seconds since 1970; `None` without TLS.
+    pub fn certificate_ends(&self) -> Option<u64> {
+        self.server.tls.as_ref().and_then(crate::server::tls::Tls::not_after)
+    }
+
     /// A configuration in which nothing is set: what the defaults of the table are entered into.
     fn unset() -> Self {
         let rate = domain::limit::Rate { period: Duration::ZERO, burst: NonZeroU32::MIN };

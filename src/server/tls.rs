@@ -9,6 +9,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
+use x509_cert::der::Decode as _;
+
 use crate::pem::{certificates, private_key};
 use crate::stream::Stream;
 
@@ -55,6 +57,7 @@ pub enum Wrong {
 #[derive(Clone, Debug)]
 pub struct Tls {
     config: Arc<ServerConfig>,
+    not_after: Option<u64>,
 }
 
 /// Reads authorities; at least one.
@@ -66,10 +69,17 @@ fn authorities(pem: &[u8]) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
+fn ends(der: &[u8]) -> Option<u64> {
+    let certificate = x509_cert::Certificate::from_der(der).ok()?;
+    Some(certificate.tbs_certificate().validity().not_after.to_unix_duration().as_secs())
+}
+
 impl Tls {
     /// Makes a configuration, and finds out whether the files belong together.
     pub fn new(pem: Pem<'_>) -> Result<Self, Wrong> {
         let chain = certificates(pem.certificates).map_err(Wrong::Certificates)?;
+        // An authority's certificate that ends earlier ends the chain.
+        let not_after = chain.iter().filter_map(|certificate| ends(certificate)).min();
         let key = private_key(pem.key).map_err(Wrong::Key)?;
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -98,7 +108,12 @@ impl Tls {
             ClientAuth::Off => ServerSessionMemoryCache::new(SESSIONS),
             _ => Arc::new(NoServerSessionStorage {}),
         };
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), not_after })
+    }
+
+    /// When the first certificate of the chain ends, in seconds since 1970.
+    pub const fn not_after(&self) -> Option<u64> {
+        self.not_after
     }
 
     /// Shakes hands within `limit`; says whether HTTP/2 was agreed on.

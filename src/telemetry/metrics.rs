@@ -1,6 +1,6 @@
 //! The counters. What a request touches is an atomic addition; everything else is worked out when somebody asks.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use http::Method;
@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::scrape::{self, Exposition};
+use super::scrape::{self, CertificateEnd, Exposition};
 use super::{Refusal, Served, TokenLabel, process};
 use crate::domain::credential::{Change, Changes};
 use crate::domain::limit::{Decision, Outcome, Policy};
@@ -117,6 +117,7 @@ pub struct Metrics {
     reloads: [Counter; 2],
     current: Value,
     hash: Family<HashLabels, Value>,
+    certificate: Arc<AtomicU64>,
 }
 
 /// A gauge that goes down again when this is dropped.
@@ -181,6 +182,8 @@ impl Metrics {
         registry.register("config_last_reload_successful", help, current.clone());
         let hash = Family::<HashLabels, Value>::default();
         registry.register("config_hash_info", "What stands for the configuration in use", hash.clone());
+        let certificate = Arc::<AtomicU64>::default();
+        registry.register_collector(Box::new(CertificateEnd(Arc::clone(&certificate))));
         registry.register_collector(Box::new(sources));
         let mut process = Registry::default();
         process.register_collector(Box::new(process::Process));
@@ -210,11 +213,13 @@ impl Metrics {
             reloads,
             current,
             hash,
+            certificate,
         }
     }
 
-    /// This configuration is in force.
-    pub fn configured(&self, hash: &str) {
+    /// This configuration is in force; its certificate, where it has one, ends then.
+    pub fn configured(&self, hash: &str, certificate_ends: Option<u64>) {
+        self.certificate.store(certificate_ends.unwrap_or_default(), Relaxed);
         self.hash.clear();
         self.hash.get_or_create(&HashLabels { hash: hash.to_owned() }).set(1);
     }

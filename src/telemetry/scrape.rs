@@ -91,6 +91,24 @@ impl Collector for Sources {
     }
 }
 
+/// When the served certificate ends, in seconds since 1970; 0: there is none.
+#[derive(Debug)]
+pub(super) struct CertificateEnd(pub(super) Arc<AtomicU64>);
+
+impl Collector for CertificateEnd {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let (name, help) = (
+            "tls_certificate_expiry_timestamp_seconds",
+            "When the first certificate of the served chain ends, in Unix time",
+        );
+        let family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        match self.0.load(Relaxed) {
+            0 => Ok(()),
+            end => ConstGauge::new(end).encode(family),
+        }
+    }
+}
+
 fn put_states(mut family: MetricEncoder<'_>, states: &[(&'static str, usize)]) -> Result<(), std::fmt::Error> {
     for (state, count) in states {
         ConstGauge::new(*count as u64).encode(family.encode_family(&[("state", *state)])?)?;

@@ -245,3 +245,24 @@ fn certificates_are_replaced_under_load_and_a_wrong_pair_changes_nothing() {
     println!("{} handshakes over {rounds} replacements", shaken.load(Relaxed));
     assert!(program.lines().iter().all(|line| !line.contains("tls_failed")));
 }
+
+#[test]
+fn the_end_of_the_certificate_is_told_and_follows_a_reload() {
+    let (origin, authority) = (Origin::ok(), Authority::new());
+    let pair = authority.issue_until("server", &["localhost"], 2121);
+    let program = program(&origin, &pair, &["--admin", "127.0.0.1:0"]);
+    let told = || {
+        let text = get(program.telemetry, "/metrics", &[]).text();
+        let line = text.lines().find(|line| line.starts_with("grafana_token_proxy_tls_certificate_expiry"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+    };
+    assert_eq!(told(), Some(4_765_132_800), "the first of January 2121");
+    let next = authority.issue_until("next", &["localhost"], 2122);
+    std::fs::copy(&next.key, &pair.key).unwrap();
+    std::fs::copy(&next.certificate, &pair.certificate).unwrap();
+    while told() != Some(4_796_668_800) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let plain = Program::before(&origin.url(), &[]);
+    assert!(!get(plain.telemetry, "/metrics", &[]).text().contains("\ngrafana_token_proxy_tls_certificate_expiry"));
+}
