@@ -91,6 +91,7 @@ fn each_command_has_help() {
         "doctor",
         "healthcheck",
         "limits",
+        "migrate",
         "schema",
         "completions",
         "man",

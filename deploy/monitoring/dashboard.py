@@ -83,13 +83,13 @@ def fill(board):
     board.row("Refusals")
     board.panel("timeseries", "Refusals by reason", "Each reason has its own cause and cure: see the link.", "reqps", [(f'sum by (reason) ({rate("refusals_total")})', "{{reason}}")], 12, 9, stack=True)
     board.panel("timeseries", "Refusals by caller", "Named callers (`tokens`), `other` for other credentials, `none` for none.", "reqps", [(f'sum by (token) ({rate("refusals_total")})', "{{token}}")], 6, 9, stack=True)
-    board.panel("table", "Refusals in this range, by reason", "How many, who refused, and whose request it was.", "short", [(f'sort_desc(sum by (reason, source, code, token) (increase({P}refusals_total{ONE}[$__range])) > 0)', "")], 6, 9)
+    board.panel("table", "Refusals in this range, by reason", "How many, who refused, and whose request it was.", "short", [(f'sort_desc(sum by (reason, source, token) (increase({P}refusals_total{ONE}[$__range])) > 0)', "")], 6, 9)
 
     board.row("Credentials")
     board.panel("timeseries", "Repaired headers", "Damage to Authorization that was mended. Each kind is a client, or a hop, to mend at its source.", "reqps", [(f'sum by (change) ({rate("authorization_changes_total")}) > 0', "{{change}}")], 12, 8, stack=True)
     lost = 'reason=~"credential_not_recognised|credential_missing"'
     board.panel("timeseries", "Header lost", "credential_not_recognised: lost between the proxy and Grafana. credential_missing: it never arrived here.", "reqps", [(f'sum by (reason) ({rate("refusals_total", lost)})', "{{reason}}")], 6, 8)
-    bad = 'reason=~"token_.+|service_account_disabled|org_mismatch"'
+    bad = 'source="grafana", reason=~"token_.+|service_account_disabled|org_mismatch"'
     board.panel("timeseries", "Bad tokens", "Tokens that Grafana refuses: unknown, expired, revoked, damaged, of another organisation.", "reqps", [(f'sum by (reason) ({rate("refusals_total", bad)})', "{{reason}}")], 6, 8)
 
     board.row("Limits")

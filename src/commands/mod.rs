@@ -11,6 +11,7 @@ pub mod healthcheck;
 pub mod inspect;
 pub mod limits;
 pub mod man;
+pub mod migrate;
 pub mod output;
 mod reload;
 pub mod rows;
@@ -69,6 +70,7 @@ pub fn command_line() -> Command {
         .subcommand(doctor::command())
         .subcommand(watch::command())
         .subcommand(limits::command())
+        .subcommand(migrate::command())
         .subcommand(healthcheck::command())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of the configuration"))
         .subcommand(completions::command())
@@ -102,6 +104,7 @@ pub fn execute(
         Some(("doctor", matches)) => doctor::doctor(matches, variables),
         Some(("watch", matches)) => watch::watch(matches),
         Some(("limits", matches)) => limits::limits(matches),
+        Some(("migrate", matches)) => migrate::migrate(matches),
         Some(("healthcheck", matches)) => healthcheck::healthcheck(&effective::load(matches, variables)),
         Some(("schema", _)) => schema::schema(),
         Some(("completions", matches)) => completions::completions(matches),

@@ -27,6 +27,8 @@ mod framing;
 mod http2;
 mod http2_raw;
 mod lifecycle;
+mod migrate;
+mod monitoring;
 mod limits;
 mod memory;
 mod organisation;

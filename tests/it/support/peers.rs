@@ -25,12 +25,17 @@ pub struct Peer {
 impl Peer {
     /// nginx with this inside `server`; `USERS` is a file with a user `admin`. `None`, here and below: not installed.
     pub fn nginx(inside: &str) -> Option<Self> {
+        Self::nginx_with("", inside)
+    }
+
+    /// The same, with this inside `http`.
+    pub fn nginx_with(outside: &str, inside: &str) -> Option<Self> {
         let program = installed("nginx", "nginx")?;
         Some(Self::start(inside, |inside, place, port| {
             let configuration = format!(
                 "daemon off; master_process off; pid {place}/pid; error_log stderr crit; events {{ }}\n\
                  http {{ access_log off; client_body_temp_path {place}/a; proxy_temp_path {place}/b; \
-                 fastcgi_temp_path {place}/c; uwsgi_temp_path {place}/d; scgi_temp_path {place}/e;\n\
+                 fastcgi_temp_path {place}/c; uwsgi_temp_path {place}/d; scgi_temp_path {place}/e; {outside}\n\
                  server {{ listen 127.0.0.1:{port}; {inside} }} }}\n"
             );
             let mut command = Command::new(program);
@@ -84,6 +89,24 @@ impl Peer {
             );
             let mut command = Command::new(program);
             command.args(["-DFOREGROUND", "-f"]).arg(write(place, &configuration));
+            command
+        }))
+    }
+
+    /// Prometheus, which scrapes these every second, with these rules.
+    pub fn prometheus(targets: &[String], rules: &Path) -> Option<Self> {
+        let program = installed("prometheus", "prometheus")?;
+        let targets = targets.join(",");
+        Some(Self::start(rules.to_str().unwrap(), |rules, place, port| {
+            let configuration = format!(
+                "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: [{rules}]\n\
+                 scrape_configs: [{{ job_name: proxy, static_configs: [{{ targets: [{targets}] }}] }}]\n"
+            );
+            let mut command = Command::new(program);
+            command.arg("--config.file").arg(write(place, &configuration)).args(["--log.level", "error"]);
+            command
+                .arg(format!("--storage.tsdb.path={place}/data"))
+                .arg(format!("--web.listen-address=127.0.0.1:{port}"));
             command
         }))
     }
