@@ -141,7 +141,9 @@ impl Draft {
     /// Tells what became of a line.
     pub(super) fn tell(&mut self, number: usize, source: &str, verdict: Verdict) {
         let source = mask(source).split_whitespace().collect::<Vec<_>>().join(" ");
-        let source = source.chars().take(160).collect();
+        // It ends up in a comment, and on a terminal.
+        let is_plain = |c: &char| c.is_ascii_graphic() || c.is_alphanumeric() || matches!(c, ' ' | '…');
+        let source = source.chars().take(160).map(|c| if is_plain(&c) { c } else { '·' }).collect();
         self.lines.push(Line { number, source, verdict });
     }
 
@@ -228,7 +230,7 @@ impl Draft {
         let value = if lists.contains(&key) {
             let parts: Vec<String> = setting.value.split(", ").map(quoted).collect();
             format!("[{}]", parts.join(", "))
-        } else if setting.value.starts_with('{') {
+        } else if key.starts_with("limits.per_") {
             setting.value.clone()
         } else {
             quoted(&setting.value)
@@ -247,5 +249,6 @@ fn quoted(value: &str) -> String {
         && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._:-".contains(&byte))
         && !value.ends_with(':')
         && !value.starts_with('-');
-    if is_plain { value.to_owned() } else { format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")) }
+    // What JSON writes, YAML reads.
+    if is_plain { value.to_owned() } else { serde_json::Value::from(value).to_string() }
 }
