@@ -140,11 +140,9 @@ const KEYS: [&str; 40] = [
 impl Draft {
     /// Tells what became of a line.
     pub(super) fn tell(&mut self, number: usize, source: &str, verdict: Verdict) {
-        let source = mask(source).split_whitespace().collect::<Vec<_>>().join(" ");
-        // It ends up in a comment, and on a terminal.
-        let is_plain = |c: &char| c.is_ascii_graphic() || c.is_alphanumeric() || matches!(c, ' ' | '…');
-        let source = source.chars().take(160).map(|c| if is_plain(&c) { c } else { '·' }).collect();
-        self.lines.push(Line { number, source, verdict });
+        let source = printable(source);
+        let why = printable(&verdict.why);
+        self.lines.push(Line { number, source, verdict: Verdict { why, ..verdict } });
     }
 
     /// Sets a key; `false` where another line has set another value.
@@ -241,6 +239,13 @@ impl Draft {
         let word = if lines.len() == 1 { "line" } else { "lines" };
         Some((value, format!("   # {word} {}", lines.join(", "))))
     }
+}
+
+/// Fit for a comment and for a terminal: one line, no control character, no secret.
+pub(super) fn printable(text: &str) -> String {
+    let text = mask(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    let is_plain = |c: &char| c.is_ascii_graphic() || c.is_alphanumeric() || matches!(c, ' ' | '…' | '→');
+    text.chars().take(400).map(|c| if is_plain(&c) { c } else { '·' }).collect()
 }
 
 /// A plain scalar where YAML cannot mistake it, else in double quotes.

@@ -133,8 +133,10 @@ fn judged(name: &str, text: &str) -> Result<Draft, (String, &'static str)> {
 }
 
 fn as_yaml(name: &str, draft: &Draft) -> String {
-    let mut text =
-        format!("# Made from {name} by `grafana-token-proxy migrate nginx`. Look it through, then `check` it.\n");
+    let mut text = format!(
+        "# Made from {} by `grafana-token-proxy migrate nginx`. Look it through, then `check` it.\n",
+        draft::printable(name)
+    );
     let settings = draft.yaml();
     text.push_str(if settings.is_empty() { "{}   # nothing had to be set: the defaults do\n" } else { &settings });
     for fate in Fate::ALL {
