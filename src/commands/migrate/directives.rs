@@ -129,9 +129,10 @@ pub(super) fn shown(directive: &Directive) -> String {
     format!("{}{}", words.join(" "), if directive.block.is_some() { " { … }" } else { ";" })
 }
 
-/// A name that `org.by_host` can hold: no pattern.
-fn is_host(name: &str) -> bool {
-    !name.is_empty() && name != "_" && !name.starts_with(['~', '.', '*', '$', '"'])
+/// A name that `org.by_host` can hold: no pattern, no variable.
+pub(super) fn is_host(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    !name.is_empty() && name != "_" && !name.starts_with(['.', '-']) && name.bytes().all(is_plain)
 }
 
 fn judge(directive: &Directive, draft: &mut Draft, context: &Context) -> Verdict {
@@ -270,6 +271,10 @@ fn proxy_pass(target: &str, line: usize, draft: &mut Draft, context: &Context) -
         return keep(draft, "upstream.url", &format!("unix:{path}"), line);
     }
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]$".contains(c);
+    if !authority.chars().all(is_plain) {
+        return Verdict::cannot("it names no URL that can be read");
+    }
     if authority.contains('$') {
         return Verdict::cannot(
             "where it leads depends on the request, and there is one Grafana: name it in `upstream.url`",

@@ -1,6 +1,6 @@
 //! What becomes of headers that a configuration sets, above all of `Authorization`.
 
-use super::directives::{Context, keep, listed};
+use super::directives::{Context, is_host, keep, listed};
 use super::draft::{Draft, Verdict};
 use super::nginx::Directive;
 
@@ -177,9 +177,7 @@ fn organisation(value: &str, line: usize, draft: &mut Draft, context: &Context) 
         let (name, organisation) = (row.name(), row.argument(0));
         match (name, organisation.parse::<u32>()) {
             ("default", Ok(_)) => drop(draft.set("org.default", organisation, row.line)),
-            (name, Ok(_)) if !name.starts_with(['~', '*', '.']) && name != "hostnames" => {
-                draft.host(name, organisation, row.line)
-            }
+            (name, Ok(_)) if is_host(name) => draft.host(name, organisation, row.line),
             _ => left += 1,
         }
     }
