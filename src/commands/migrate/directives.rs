@@ -1,91 +1,16 @@
 //! What becomes of each directive of an nginx configuration.
 
-use std::collections::HashMap;
-
+use super::context::{Context, is_host};
 use super::draft::{Draft, Fate, Verdict};
 use super::header;
 use super::nginx::Directive;
 use super::table::SIMPLE;
-use super::values::{duration, per_second, size};
-
-/// What stands around a directive, and what others have defined.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Context {
-    /// `server_name` of the server around.
-    pub(super) hosts: Vec<String>,
-    /// `map`s by the variable that they set.
-    pub(super) maps: HashMap<String, Directive>,
-    /// First server of each `upstream`.
-    upstreams: HashMap<String, String>,
-    /// Zones of `limit_req`: which key of ours, and the rate.
-    zones: HashMap<String, (&'static str, String)>,
-    /// `set $name value`.
-    pub(super) variables: HashMap<String, String>,
-    /// Bursts by zone.
-    bursts: HashMap<String, u64>,
-    /// An `if`.
-    conditional: bool,
-    /// Where callers connect is somebody else's affair: an Ingress.
-    is_ingress: bool,
-}
-
-impl Context {
-    pub(super) fn of_ingress() -> Self {
-        Self { is_ingress: true, ..Self::default() }
-    }
-}
+use super::values::{duration, size};
 
 /// Walks a file: what is defined first, then each line.
 pub(super) fn walk(directives: &[Directive], draft: &mut Draft, context: &mut Context) {
-    define(directives, context);
+    context.define(directives);
     lines(directives, draft, context);
-}
-
-fn define(directives: &[Directive], context: &mut Context) {
-    for directive in directives {
-        let block = directive.block.as_deref().unwrap_or_default();
-        match directive.name() {
-            "map" => drop(context.maps.insert(directive.argument(1).to_owned(), directive.clone())),
-            "upstream" => {
-                let server = block.iter().find(|inside| inside.name() == "server");
-                if let Some(server) = server {
-                    context.upstreams.insert(directive.argument(0).to_owned(), server.argument(0).to_owned());
-                }
-            }
-            "limit_req_zone" => zone(directive, context),
-            "limit_req" => {
-                let find = |name: &str| {
-                    directive.arguments().iter().find_map(|argument| argument.strip_prefix(name).map(str::to_owned))
-                };
-                if let Some(zone) = find("zone=") {
-                    // What is allowed beyond the first request; nginx counts that one apart.
-                    let burst = find("burst=").and_then(|burst| burst.parse::<u64>().ok()).unwrap_or(0) + 1;
-                    context.bursts.insert(zone, burst);
-                }
-            }
-            "set" => {
-                context.variables.insert(directive.argument(0).to_owned(), directive.argument(1).to_owned());
-            }
-            _ => {}
-        }
-        define(block, context);
-    }
-}
-
-fn zone(directive: &Directive, context: &mut Context) {
-    let key = directive.argument(0).to_ascii_lowercase();
-    let is_credential = ["authorization", "api_key", "token"].iter().any(|word| key.contains(word));
-    let is_address = ["remote_addr", "realip", "forwarded_for"].iter().any(|word| key.contains(word));
-    let ours = match (is_credential, is_address) {
-        (true, _) => "limits.per_token",
-        (false, true) => "limits.per_client",
-        _ => return,
-    };
-    let find = |name: &str| directive.arguments().iter().find_map(|argument| argument.strip_prefix(name));
-    if let (Some(zone), Some(rate)) = (find("zone="), find("rate=").and_then(per_second)) {
-        let name = zone.split(':').next().unwrap_or(zone);
-        context.zones.insert(name.to_owned(), (ours, rate));
-    }
 }
 
 fn lines(directives: &[Directive], draft: &mut Draft, context: &mut Context) {
@@ -129,12 +54,6 @@ pub(super) fn shown(directive: &Directive) -> String {
     format!("{}{}", words.join(" "), if directive.block.is_some() { " { … }" } else { ";" })
 }
 
-/// A name that `org.by_host` can hold: no pattern, no variable.
-pub(super) fn is_host(name: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    !name.is_empty() && name != "_" && !name.starts_with(['.', '-']) && name.bytes().all(is_plain)
-}
-
 fn judge(directive: &Directive, draft: &mut Draft, context: &Context) -> Verdict {
     let first = directive.argument(0);
     let line = directive.line;
@@ -162,7 +81,7 @@ fn judge(directive: &Directive, draft: &mut Draft, context: &Context) -> Verdict
         "proxy_pass_request_headers" => Verdict::not_needed("headers pass"),
         "limit_req_zone" => limit_zone(directive, draft, context),
         "limit_req" => limit(directive, context),
-        "limit_req_dry_run" if first == "on" => keep(draft, "limits.mode", "shadow", line),
+        "limit_req_dry_run" if first == "on" => draft.keep("limits.mode", "shadow", line),
         "limit_conn" => Verdict::cannot(
             "answers outstanding at once are counted for each token (`limits.in_flight_per_token`), connections for all (`http.max_connections`)",
         ),
@@ -181,29 +100,29 @@ fn judge(directive: &Directive, draft: &mut Draft, context: &Context) -> Verdict
                 .map(|one| super::values::readable(one.saturating_mul(number)));
             measured(draft, "http.max_head", all, line)
         }
-        "worker_processes" => keep(draft, "workers", first, line),
+        "worker_processes" => draft.keep("workers", first, line),
         "set_real_ip_from" if first == "unix:" => Verdict::not_needed("whoever comes over a Unix socket is trusted"),
-        "set_real_ip_from" => listed(draft, "clients.trusted_proxies", first, line),
-        "ssl_certificate" => keep(draft, "tls.cert_file", first, line),
-        "ssl_certificate_key" => keep(draft, "tls.key_file", first, line),
-        "ssl_client_certificate" => keep(draft, "tls.client_ca_file", first, line),
+        "set_real_ip_from" => draft.listed("clients.trusted_proxies", first, line),
+        "ssl_certificate" => draft.keep("tls.cert_file", first, line),
+        "ssl_certificate_key" => draft.keep("tls.key_file", first, line),
+        "ssl_client_certificate" => draft.keep("tls.client_ca_file", first, line),
         "ssl_verify_client" => match first {
-            "on" => keep(draft, "tls.client_auth", "required", line),
+            "on" => draft.keep("tls.client_auth", "required", line),
             "off" => Verdict::not_needed("clients need no certificate"),
-            _ => keep(draft, "tls.client_auth", "optional", line),
+            _ => draft.keep("tls.client_auth", "optional", line),
         },
-        "proxy_ssl_trusted_certificate" => keep(draft, "upstream.ca_file", first, line),
-        "proxy_ssl_certificate" => keep(draft, "upstream.client_cert_file", first, line),
-        "proxy_ssl_certificate_key" => keep(draft, "upstream.client_key_file", first, line),
-        "proxy_ssl_name" => keep(draft, "upstream.server_name", first, line),
+        "proxy_ssl_trusted_certificate" => draft.keep("upstream.ca_file", first, line),
+        "proxy_ssl_certificate" => draft.keep("upstream.client_cert_file", first, line),
+        "proxy_ssl_certificate_key" => draft.keep("upstream.client_key_file", first, line),
+        "proxy_ssl_name" => draft.keep("upstream.server_name", first, line),
         "proxy_ssl_verify" if first == "off" => {
             Verdict::cannot("certificates are always verified: give the authority in `upstream.ca_file`")
         }
         "proxy_ssl_verify" => Verdict::not_needed("certificates are always verified"),
-        "access_log" if first == "off" => keep(draft, "log.requests", "refused", line),
+        "access_log" if first == "off" => draft.keep("log.requests", "refused", line),
         "access_log" => {
             draft.set("log.format", "json", line);
-            keep(draft, "log.requests", "all", line)
+            draft.keep("log.requests", "all", line)
         }
         "error_log" => {
             let level = match directive.arguments().last().map(String::as_str) {
@@ -212,7 +131,7 @@ fn judge(directive: &Directive, draft: &mut Draft, context: &Context) -> Verdict
                 Some("warn") => "warn",
                 _ => "error",
             };
-            keep(draft, "log.level", level, line)
+            draft.keep("log.level", level, line)
         }
         name => simple(name),
     }
@@ -223,25 +142,11 @@ fn simple(name: &str) -> Verdict {
     found.map_or_else(Verdict::unknown, |(_, fate, why)| Verdict { fate: *fate, key: None, why: (*why).to_owned() })
 }
 
-/// Sets a key, and says so; where another line has said something else, that stands.
-pub(super) fn keep(draft: &mut Draft, key: &'static str, value: &str, line: usize) -> Verdict {
-    if draft.set(key, value, line) {
-        return Verdict::taken(key, "");
-    }
-    let stands = draft.value(key).unwrap_or_default().to_owned();
-    Verdict::cannot(format!("`{key}` has one value, and an earlier line says {stands}"))
-}
-
 fn measured(draft: &mut Draft, key: &'static str, value: Option<String>, line: usize) -> Verdict {
     match value {
-        Some(value) => keep(draft, key, &value, line),
+        Some(value) => draft.keep(key, &value, line),
         None => Verdict::cannot(format!("its value is none that can be read; see `{key}`")),
     }
-}
-
-pub(super) fn listed(draft: &mut Draft, key: &'static str, value: &str, line: usize) -> Verdict {
-    draft.add(key, value, line);
-    Verdict::taken(key, "")
 }
 
 fn map(directive: &Directive) -> Verdict {
@@ -268,7 +173,7 @@ fn proxy_pass(target: &str, line: usize, draft: &mut Draft, context: &Context) -
     };
     if let Some(socket) = rest.strip_prefix("unix:") {
         let path = socket.split(':').next().unwrap_or(socket);
-        return keep(draft, "upstream.url", &format!("unix:{path}"), line);
+        return draft.keep("upstream.url", &format!("unix:{path}"), line);
     }
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]$".contains(c);
@@ -282,9 +187,9 @@ fn proxy_pass(target: &str, line: usize, draft: &mut Draft, context: &Context) -
     }
     let authority = context.upstreams.get(authority).map_or(authority, String::as_str);
     if let Some(socket) = authority.strip_prefix("unix:") {
-        return keep(draft, "upstream.url", &format!("unix:{socket}"), line);
+        return draft.keep("upstream.url", &format!("unix:{socket}"), line);
     }
-    let verdict = keep(draft, "upstream.url", &format!("{scheme}://{authority}"), line);
+    let verdict = draft.keep("upstream.url", &format!("{scheme}://{authority}"), line);
     match path {
         "" | "/" => verdict,
         _ if verdict.fate == Fate::Taken => Verdict::taken(
@@ -325,7 +230,7 @@ fn listen(directive: &Directive, draft: &mut Draft, context: &Context) -> Verdic
     {
         return Verdict::not_needed("`[::]` serves IPv4 as well");
     }
-    listed(draft, "listen", &address, directive.line)
+    draft.listed("listen", &address, directive.line)
 }
 
 fn limit_zone(directive: &Directive, draft: &mut Draft, context: &Context) -> Verdict {
@@ -337,7 +242,7 @@ fn limit_zone(directive: &Directive, draft: &mut Draft, context: &Context) -> Ve
     let Some(burst) = context.bursts.get(name) else {
         return Verdict::not_needed("no `limit_req` in this file uses it");
     };
-    keep(draft, key, &format!("{{ rate: {rate}, burst: {burst} }}"), directive.line)
+    draft.keep(key, &format!("{{ rate: {rate}, burst: {burst} }}"), directive.line)
 }
 
 fn limit(directive: &Directive, context: &Context) -> Verdict {

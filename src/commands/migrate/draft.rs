@@ -153,6 +153,21 @@ impl Draft {
         setting.value == value
     }
 
+    /// Sets a key, and says so; where another line has said something else, that stands.
+    pub(super) fn keep(&mut self, key: &'static str, value: &str, line: usize) -> Verdict {
+        if self.set(key, value, line) {
+            return Verdict::taken(key, "");
+        }
+        let stands = self.value(key).unwrap_or_default();
+        Verdict::cannot(format!("`{key}` has one value, and an earlier line says {stands}"))
+    }
+
+    /// Adds to a list, and says so.
+    pub(super) fn listed(&mut self, key: &'static str, value: &str, line: usize) -> Verdict {
+        self.add(key, value, line);
+        Verdict::taken(key, "")
+    }
+
     /// Adds to a list; what is in it already stays there once.
     pub(super) fn add(&mut self, key: &'static str, value: &str, line: usize) {
         let setting = self.settings.entry(key).or_insert_with(|| Setting { value: String::new(), lines: Vec::new() });
@@ -254,6 +269,13 @@ fn quoted(value: &str) -> String {
         && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._:-".contains(&byte))
         && !value.ends_with(':')
         && !value.starts_with('-');
-    // What JSON writes, YAML reads.
-    if is_plain { value.to_owned() } else { serde_json::Value::from(value).to_string() }
+    if is_plain {
+        return value.to_owned();
+    }
+    let escaped = value.chars().map(|c| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric() => c.to_string(),
+        c => format!("\\U{:08x}", u32::from(c)),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
 }

@@ -1,6 +1,6 @@
 //! What becomes of headers that a configuration sets, above all of `Authorization`.
 
-use super::directives::{Context, is_host, keep, listed};
+use super::context::{Context, is_host};
 use super::draft::{Draft, Verdict};
 use super::nginx::Directive;
 
@@ -45,7 +45,7 @@ pub(super) fn judge(directive: &Directive, draft: &mut Draft, context: &Context)
             "`Origin` passes as it came; let Grafana accept it: `[security] csrf_trusted_origins`, `[server] root_url`",
         ),
         _ if IDENTITY.contains(&lower.as_str()) => {
-            let verdict = listed(draft, "clients.identity_headers", name, directive.line);
+            let verdict = draft.listed("clients.identity_headers", name, directive.line);
             Verdict {
                 why: "from `clients.trusted_proxies` alone; the proxy sets none itself, so keep the hop that knows the user in front".into(),
                 ..verdict
@@ -102,7 +102,7 @@ fn authorization(value: &str, line: usize, draft: &mut Draft, context: &Context)
     }
     if let Some(header) = variable.strip_prefix("http_") {
         let name = spelled(header);
-        let verdict = listed(draft, "authorization.restore_from", &name, line);
+        let verdict = draft.listed("authorization.restore_from", &name, line);
         let why =
             "where a request has no `Authorization` of its own; restrict who may send it by `clients.trusted_proxies`";
         return Verdict { why: why.into(), ..verdict };
@@ -150,7 +150,7 @@ fn organisation(value: &str, line: usize, draft: &mut Draft, context: &Context) 
     if value.parse::<u32>().is_ok_and(|number| number > 0) {
         draft.set("org.mode", "pin", line);
         if context.hosts.is_empty() {
-            let verdict = keep(draft, "org.default", value, line);
+            let verdict = draft.keep("org.default", value, line);
             return if verdict.key.is_some() { Verdict { why: pin.into(), ..verdict } } else { verdict };
         }
         for host in &context.hosts {

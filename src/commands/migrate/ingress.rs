@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::directives::{Context, keep, listed, walk};
+use super::context::Context;
+use super::directives::walk;
 use super::draft::{Draft, Verdict};
 use super::nginx::{self, Directive};
 use super::table::ANNOTATIONS;
@@ -152,7 +153,7 @@ fn tell(entry: &Entry, before: usize, draft: &mut Draft, verdict: Verdict) {
 }
 
 fn limit(draft: &mut Draft, rate: String, burst: u64, line: usize) -> Verdict {
-    let verdict = keep(draft, "limits.per_client", &format!("{{ rate: {rate}, burst: {burst} }}"), line);
+    let verdict = draft.keep("limits.per_client", &format!("{{ rate: {rate}, burst: {burst} }}"), line);
     if verdict.key.is_none() {
         return verdict;
     }
@@ -166,7 +167,7 @@ fn annotation(name: &str, value: &Node, line: usize, draft: &mut Draft) -> Verdi
     let value = text(value).unwrap_or_default().trim();
     let number = value.parse::<u64>().ok().filter(|number| *number > 0);
     let kept = |draft: &mut Draft, key, value: Option<String>| match value {
-        Some(value) => keep(draft, key, &value, line),
+        Some(value) => draft.keep(key, &value, line),
         None => Verdict::cannot(format!("its value is none that can be read; see `{key}`")),
     };
     match name {
@@ -197,7 +198,7 @@ fn annotation(name: &str, value: &Node, line: usize, draft: &mut Draft) -> Verdi
             "HTTPS" => Verdict::cannot("write https:// into `upstream.url`, and the authority into `upstream.ca_file`"),
             _ => Verdict::cannot("Grafana speaks HTTP/1.1"),
         },
-        "proxy-ssl-name" => keep(draft, "upstream.server_name", value, line),
+        "proxy-ssl-name" => draft.keep("upstream.server_name", value, line),
         "proxy-ssl-verify" if value == "off" => {
             Verdict::cannot("certificates are always verified: give the authority in `upstream.ca_file`")
         }
@@ -211,7 +212,7 @@ fn annotation(name: &str, value: &Node, line: usize, draft: &mut Draft) -> Verdi
         "upstream-vhost" => {
             Verdict::cannot("`Host` passes as it came; let Grafana know its name by `[server] domain` and `root_url`")
         }
-        "enable-access-log" => keep(draft, "log.requests", if value == "false" { "refused" } else { "all" }, line),
+        "enable-access-log" => draft.keep("log.requests", if value == "false" { "refused" } else { "all" }, line),
         "custom-headers" | "configuration-from" => {
             Verdict::cannot("the headers stand in another file: run this command on what it holds")
         }
@@ -229,11 +230,11 @@ fn global(entry: &Entry, line: usize, draft: &mut Draft) -> Verdict {
         "proxy-real-ip-cidr" => {
             let mut verdict = Verdict::unknown();
             for network in value.split(',').map(str::trim).filter(|network| !network.is_empty()) {
-                verdict = listed(draft, "clients.trusted_proxies", network, line);
+                verdict = draft.listed("clients.trusted_proxies", network, line);
             }
             verdict
         }
-        "use-proxy-protocol" if value == "true" => keep(draft, "clients.proxy_protocol", "on", line),
+        "use-proxy-protocol" if value == "true" => draft.keep("clients.proxy_protocol", "on", line),
         "use-forwarded-headers" | "compute-full-forwarded-for" | "forwarded-for-header" | "enable-real-ip" => {
             Verdict::not_needed(
                 "forwarding headers are believed from `clients.trusted_proxies`: name the networks of your hops",
@@ -244,12 +245,12 @@ fn global(entry: &Entry, line: usize, draft: &mut Draft) -> Verdict {
             let mut words = value.split_whitespace();
             let number: u64 = words.next().and_then(|number| number.parse().ok()).unwrap_or(1);
             match words.next().and_then(super::values::bytes) {
-                Some(one) => keep(draft, "http.max_head", &super::values::readable(one.saturating_mul(number)), line),
+                Some(one) => draft.keep("http.max_head", &super::values::readable(one.saturating_mul(number)), line),
                 None => Verdict::cannot("its value is none that can be read; see `http.max_head`"),
             }
         }
         "keep-alive" => match duration(value) {
-            Some(value) => keep(draft, "http.idle_timeout", &value, line),
+            Some(value) => draft.keep("http.idle_timeout", &value, line),
             None => Verdict::cannot("its value is none that can be read; see `http.idle_timeout`"),
         },
         "allow-snippet-annotations" | "annotations-risk-level" => Verdict::not_needed("there are no snippets"),

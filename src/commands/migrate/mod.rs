@@ -1,5 +1,6 @@
 //! `migrate nginx`: reads an nginx configuration or an Ingress with snippets, and prints ours, each line accounted for.
 
+mod context;
 mod directives;
 mod draft;
 #[cfg(test)]
@@ -19,7 +20,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use serde_json::json;
 
-use self::directives::{Context, walk};
+use self::context::Context;
+use self::directives::walk;
 use self::draft::{Draft, Fate};
 use super::output;
 
