@@ -101,6 +101,7 @@ fn an_accepted_request_allocates_no_more_than_it_must() {
         told.push((name, blocks, most));
     }
     for (name, blocks, most) in told {
-        assert!(blocks <= f64::from(most), "{name}: {blocks:.2} allocations for a request, more than {most}");
+        // What timers and other threads allocate meanwhile is a few for thousands of requests.
+        assert!(blocks < f64::from(most) + 0.1, "{name}: {blocks:.2} allocations for a request, more than {most}");
     }
 }
