@@ -140,14 +140,7 @@ fn facts(request: &Value) -> RequestFacts {
 /// Reads the first `Authorization` line as Grafana does.
 fn auth(values: &[&[u8]]) -> AuthFacts {
     let found = judge(values, &[], Repair::Off);
-    AuthFacts {
-        received: found.received,
-        sent: found.sent,
-        spelling: found.spelling,
-        token: found.token,
-        basic_holds_token: found.basic_holds_token,
-        changes: found.changes,
-    }
+    AuthFacts::from(&found)
 }
 
 #[test]

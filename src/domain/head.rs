@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use smallvec::SmallVec;
 
 pub use super::credential::Spelling;
-use super::credential::{AuthForm, Changes};
+use super::credential::{AuthForm, Changes, Judgement};
 use super::org::{self, OrgBy};
 use super::token::TokenFacts;
 
@@ -230,6 +230,19 @@ pub struct AuthFacts {
     pub basic_holds_token: bool,
     /// The repairs made.
     pub changes: Changes,
+}
+
+impl From<&Judgement<'_>> for AuthFacts {
+    fn from(found: &Judgement<'_>) -> Self {
+        Self {
+            received: found.received,
+            sent: found.sent,
+            spelling: found.spelling,
+            token: found.token,
+            basic_holds_token: found.basic_holds_token,
+            changes: found.changes,
+        }
+    }
 }
 
 /// What was asked for and sent as organisation.

@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::headers::{Stamp, write_request};
 use super::{Peer, Proxy};
 use crate::domain::caller::{Caller, Secret};
-use crate::domain::credential::{Changes, Judgement, Outward};
+use crate::domain::credential::{Changes, Outward};
 use crate::domain::decide::{
     Asked, Findings, Refused, Whom, decide, failures_key, limited, limits_unavailable, user_key,
 };
@@ -85,7 +85,7 @@ impl Proxy {
             &parts.method,
             &parts.uri,
             &head,
-            auth_facts(&found.credential),
+            AuthFacts::from(&found.credential),
             self.org_facts(&head, parts, &found),
         );
         let stamp = Stamp {
@@ -165,17 +165,6 @@ fn refusal_of(checked: &Checked, whom: Whom<'_>) -> Option<Refused> {
         return Some(limits_unavailable());
     }
     checked.decision.filter(|decision| !decision.is_admitted()).map(|decision| limited(&decision, whom))
-}
-
-fn auth_facts(judgement: &Judgement<'_>) -> AuthFacts {
-    AuthFacts {
-        received: judgement.received,
-        sent: judgement.sent,
-        token: judgement.token,
-        basic_holds_token: judgement.basic_holds_token,
-        changes: judgement.changes,
-        spelling: judgement.spelling,
-    }
 }
 
 /// What a stranger wrote, short enough to be told again.

@@ -120,14 +120,7 @@ fn facts(method: &str, target: &str, headers: &HeaderMap) -> RequestFacts {
     let head = Head::collect(headers);
     let lines: Vec<&[u8]> = head.authorization.iter().map(|value| value.as_bytes()).collect();
     let found = judge(&lines, &[], Repair::On);
-    let auth = AuthFacts {
-        received: found.received,
-        sent: found.sent,
-        spelling: found.spelling,
-        token: found.token,
-        basic_holds_token: found.basic_holds_token,
-        changes: found.changes,
-    };
+    let auth = AuthFacts::from(&found);
     let named = head.organisation.first().map(|value| value.to_str().unwrap());
     let org = OrgFacts {
         received: named.map(Into::into),

@@ -147,14 +147,7 @@ fn facts(asked: &Question<'_>) -> RequestFacts {
     let head = Head::collect(asked.headers);
     let lines: Vec<&[u8]> = head.authorization.iter().map(|value| value.as_bytes()).collect();
     let found = judge(&lines, &[], Repair::Off);
-    let auth = AuthFacts {
-        received: found.received,
-        sent: found.sent,
-        spelling: found.spelling,
-        token: found.token,
-        basic_holds_token: found.basic_holds_token,
-        changes: found.changes,
-    };
+    let auth = AuthFacts::from(&found);
     let named = head.organisation.first().and_then(|value| value.to_str().ok());
     let by = if named.is_some() { OrgBy::Client } else { OrgBy::None };
     let org = OrgFacts { received: named.map(Into::into), sent: named.and_then(|org| org.parse().ok()), by };

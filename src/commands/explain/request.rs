@@ -74,14 +74,7 @@ impl Told {
         let lines: Vec<&[u8]> = head.authorization.iter().map(|value| value.as_bytes()).collect();
         let repair = if through_proxy { Repair::On } else { Repair::Off };
         let found = judge(&lines, &[], repair);
-        let mut auth = AuthFacts {
-            received: found.received,
-            sent: found.sent,
-            spelling: found.spelling,
-            token: found.token,
-            basic_holds_token: found.basic_holds_token,
-            changes: found.changes,
-        };
+        let mut auth = AuthFacts::from(&found);
         let mut session = false;
         let mut knows_token = !lines.is_empty();
         if let (true, Some(form)) = (lines.is_empty(), &self.authorization) {

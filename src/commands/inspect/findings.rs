@@ -146,17 +146,6 @@ fn head_with(value: &[u8]) -> Option<HeaderMap> {
     Some(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
 }
 
-fn facts(judged: &Judgement<'_>) -> AuthFacts {
-    AuthFacts {
-        received: judged.received,
-        sent: judged.sent,
-        spelling: judged.spelling,
-        token: judged.token,
-        basic_holds_token: judged.basic_holds_token,
-        changes: judged.changes,
-    }
-}
-
 /// What makes it unusable, as it would be sent.
 fn problem(judged: &Judgement<'_>, contents: &Contents, now: i64) -> Option<Problem> {
     if judged.identity.is_none() {
@@ -175,7 +164,7 @@ fn problem(judged: &Judgement<'_>, contents: &Contents, now: i64) -> Option<Prob
         return out_of_date(claims, now);
     }
     // What was repaired is told by itself.
-    let verdict = classify::judge_credential(AuthFacts { changes: Changes::default(), ..facts(judged) })?;
+    let verdict = classify::judge_credential(AuthFacts { changes: Changes::default(), ..AuthFacts::from(judged) })?;
     let remains = verdict.hint.replace(", or set `authorization.repair: on`", "");
     Some(Problem { reason: verdict.reason, detail: verdict.detail, hint: remains })
 }
@@ -214,7 +203,7 @@ fn remarks_on(judged: &Judgement<'_>, headers: &HeaderMap, has_problem: bool) ->
         && !has_problem
         && judged.sent != AuthForm::Jwt
         && let Some(verdict) =
-            classify::judge_credential(facts(&credential::judge(&[value.as_bytes()], &[], Repair::Off)))
+            classify::judge_credential(AuthFacts::from(&credential::judge(&[value.as_bytes()], &[], Repair::Off)))
     {
         remarks.push(format!("without the proxy, Grafana would not take it: {}", lower_first(&verdict.detail)));
     }

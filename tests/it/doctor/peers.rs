@@ -7,10 +7,10 @@ use crate::support::{Origin, Program, TOKEN};
 
 /// A chain whose real hop stands in front of the proxy (its configuration, `TARGET` being what it passes on to), the
 /// verdict, and what that holds.
-type Row<'a> = (&'a str, &'a str, &'a str);
+pub type Row<'a> = (&'a str, &'a str, &'a str);
 
 /// Asks about each chain, with the hop in front of the proxy or behind it; `false`: it is not installed.
-fn check_all(rows: &[Row<'_>], is_in_front: bool, start: impl Fn(&str) -> Option<Peer>) -> bool {
+pub fn check_all(rows: &[Row<'_>], is_in_front: bool, start: impl Fn(&str) -> Option<Peer>) -> bool {
     let mut wrong = Vec::new();
     for (text, code, holds) in rows {
         let grafana = Grafana::default().start();
