@@ -1,4 +1,4 @@
-//! What a connection and its exchange tell each other: deadlines, whether an answer is under way, what went wrong.
+//! What a connection and its exchange tell each other: deadlines, and what went wrong.
 //!
 //! One timer a connection serves all deadlines: an exchange only writes down a time, and the connection's task, which
 //! is polled after each of its steps anyway, arms its timer for the earliest. So a request costs no timer of its own.
@@ -33,36 +33,24 @@ pub struct Progress {
     epoch: Instant,
     deadlines: [AtomicU64; 4],
     expired: AtomicU8,
-    idle_timeout: Duration,
-    answering: AtomicBool,
     replied: AtomicBool,
-    idle: AtomicBool,
-    held: AtomicBool,
-    tunnel: AtomicBool,
-    parked: AtomicBool,
-    served: AtomicU64,
     fault: OnceLock<Fault>,
 }
 
-impl Progress {
-    /// At the first moment of a connection, which may be idle for `idle_timeout` between two requests.
-    pub fn new(idle_timeout: Duration) -> Self {
+impl Default for Progress {
+    /// At the first moment of a connection.
+    fn default() -> Self {
         Self {
             epoch: Instant::now(),
             deadlines: Default::default(),
             expired: AtomicU8::new(0),
-            idle_timeout,
-            answering: AtomicBool::new(false),
             replied: AtomicBool::new(false),
-            idle: AtomicBool::new(true),
-            held: AtomicBool::new(false),
-            tunnel: AtomicBool::new(false),
-            parked: AtomicBool::new(false),
-            served: AtomicU64::new(0),
             fault: OnceLock::new(),
         }
     }
+}
 
+impl Progress {
     fn slot(&self, wait: Wait) -> &AtomicU64 {
         let [head, body, answer, reader] = &self.deadlines;
         match wait {
@@ -138,10 +126,8 @@ impl Progress {
 
     /// An exchange begins: an answer is due.
     pub fn begin_exchange(&self) {
-        self.served.fetch_add(1, Relaxed);
         self.expired.store(0, Relaxed);
         self.replied.store(false, Relaxed);
-        self.answering.store(true, Relaxed);
     }
 
     /// The head of the answer was handed over.
@@ -156,69 +142,8 @@ impl Progress {
 
     /// The last byte of the answer was handed over.
     pub fn end_exchange(&self) {
-        self.answering.store(false, Relaxed);
         self.finish(Wait::Body);
         self.finish(Wait::Answer);
-        if !self.is_waiting(Wait::Head) {
-            self.idle.store(true, Relaxed);
-            self.allow(Wait::Head, self.idle_timeout);
-        }
-    }
-
-    /// The first bytes of a head came, and its end did not. The first head of a connection is timed from the
-    /// connection's beginning, a later one from here.
-    pub fn begin_head(&self, is_first: bool, limit: Duration) {
-        if self.idle.swap(false, Relaxed) && !is_first {
-            self.allow(Wait::Head, limit);
-        }
-    }
-
-    /// Whether no byte of the next head has come.
-    pub fn is_idle(&self) -> bool {
-        self.idle.load(Relaxed)
-    }
-
-    /// Bytes wait until the answer under way has ended; nobody else will wake the connection then.
-    pub fn hold(&self) {
-        self.held.store(true, Relaxed);
-    }
-
-    /// Whether bytes waited for an answer that has now ended.
-    pub fn take_held(&self) -> bool {
-        !self.is_answering() && self.held.swap(false, Relaxed)
-    }
-
-    /// Whether an answer is under way.
-    pub fn is_answering(&self) -> bool {
-        self.answering.load(Relaxed)
-    }
-
-    /// Requests that reached the service so far.
-    pub fn served(&self) -> u64 {
-        self.served.load(Relaxed)
-    }
-
-    /// The connection is to wait for its next request without a parser, if nothing of one has come, all that was written
-    /// has been taken, and it was of use before.
-    pub fn park(&self) {
-        let is_free = self.is_idle() && !self.is_answering() && !self.is_waiting(Wait::Reader);
-        let is_sound = self.served() > 0 && !self.is_tunnel() && self.fault().is_none();
-        self.parked.store(is_free && is_sound && !self.has_expired(Wait::Reader), Relaxed);
-    }
-
-    /// Whether it waits so.
-    pub fn is_parked(&self) -> bool {
-        self.parked.load(Relaxed)
-    }
-
-    /// From here on bytes are no HTTP of ours: both sides agreed to another protocol.
-    pub fn open_tunnel(&self) {
-        self.tunnel.store(true, Relaxed);
-    }
-
-    /// Whether both sides speak another protocol.
-    pub fn is_tunnel(&self) -> bool {
-        self.tunnel.load(Relaxed)
     }
 
     /// Keeps the first fault found in the client's bytes.

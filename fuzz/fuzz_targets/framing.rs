@@ -1,27 +1,56 @@
 //! Bytes of a connection: judging them never panics, and means the same however the network cuts them.
 #![no_main]
 
-use grafana_token_proxy::domain::framing::{Bounds, Event, Scanner};
+use grafana_token_proxy::domain::framing::{Bounds, Dechunker, Found, Framing, HeadReader, Part};
 use libfuzzer_sys::fuzz_target;
 
 const BOUNDS: Bounds = Bounds { max_head: 4096, max_headers: 20, max_target: 1024 };
 
+enum Body {
+    Sized(u64),
+    Chunked(Dechunker),
+}
+
 /// The heads seen, or the status of the fault.
 fn scan(bytes: &[u8], size: usize) -> Result<u64, u16> {
-    let mut scanner = Scanner::new(BOUNDS);
+    let (mut heads, mut seen) = (HeadReader::new(BOUNDS), 0);
+    let (mut buffer, mut body) = (Vec::new(), None);
     for piece in bytes.chunks(size) {
-        let mut rest = piece;
-        while !rest.is_empty() {
-            let (taken, event) = scanner.advance(rest);
-            rest = &rest[taken..];
-            match event {
-                Event::Fault(fault) => return Err(fault.status),
-                Event::Hold => return Ok(scanner.heads()),
-                Event::More | Event::Head => assert!(rest.is_empty()),
-            }
+        buffer.extend_from_slice(piece);
+        while !buffer.is_empty() {
+            let taken = match body.take() {
+                None => match heads.read(&buffer).map_err(|fault| fault.status)? {
+                    Found::More => break,
+                    Found::Blank(size) => size,
+                    Found::Head(head) => {
+                        seen += 1;
+                        assert!(heads.fields().iter().all(|field| field.value().end < head.size));
+                        body = match head.framing {
+                            Framing::None => None,
+                            Framing::Sized(length) => Some(Body::Sized(length)),
+                            Framing::Chunked => Some(Body::Chunked(Dechunker::new(BOUNDS))),
+                        };
+                        head.size
+                    }
+                },
+                Some(Body::Sized(left)) => {
+                    let taken = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+                    body = Some(left - taken as u64).filter(|left| *left > 0).map(Body::Sized);
+                    taken
+                }
+                Some(Body::Chunked(mut chunks)) => match chunks.advance(&buffer).map_err(|fault| fault.status)? {
+                    Part::End(count) => count,
+                    Part::Framing(count) | Part::Data(count) => {
+                        body = Some(Body::Chunked(chunks));
+                        count
+                    }
+                },
+            };
+            assert!(taken > 0, "no progress");
+            buffer.drain(..taken);
         }
     }
-    Ok(scanner.heads())
+    Ok(seen)
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use super::upgrade::Tunnel;
 use crate::upstream::{Broken, Incoming};
 
 /// The body of an answer.
@@ -20,6 +21,8 @@ pub enum Body {
     Passing(Incoming),
     /// Another's bytes, the first of which were looked at.
     Peeked(Box<Peeked>),
+    /// None: behind the head, the connection is another protocol's.
+    Tunnel(Box<Tunnel>),
 }
 
 /// A body whose beginning was looked at.
@@ -46,7 +49,7 @@ impl HttpBody for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
-            Self::Empty => Poll::Ready(None),
+            Self::Empty | Self::Tunnel(_) => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Passing(body) => Pin::new(body).poll_frame(cx),
             Self::Peeked(peeked) => match peeked.seen.pop_front() {
@@ -58,7 +61,7 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Empty => true,
+            Self::Empty | Self::Tunnel(_) => true,
             Self::Full(bytes) => bytes.is_none(),
             Self::Passing(body) => body.is_end_stream(),
             Self::Peeked(peeked) => peeked.seen.is_empty() && peeked.rest.is_end_stream(),
@@ -67,7 +70,7 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Tunnel(_) => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Passing(body) => body.size_hint(),
             Self::Peeked(peeked) => peeked.length,

@@ -10,6 +10,7 @@ use http::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::body::Body;
+use super::upgrade::Tunnel;
 use crate::limits::Slot;
 use crate::progress::Progress;
 use crate::telemetry::Gauge;
@@ -45,13 +46,6 @@ impl Ending {
     pub fn hold(&mut self, slot: Option<Slot>) {
         self.slot = slot;
     }
-
-    /// Both sides agreed on another protocol: from now on the connection's bytes are not ours to judge.
-    pub fn open_tunnel(&mut self) {
-        // What follows is no answer.
-        self.slot = None;
-        self.progress.open_tunnel();
-    }
 }
 
 impl Drop for Ending {
@@ -66,6 +60,17 @@ impl ExchangeBody {
     pub fn wrap(response: Response<Body>, ending: Ending) -> Response<Self> {
         ending.progress.reply();
         response.map(|body| Self { body, _ending: ending })
+    }
+
+    /// What follows the head where both sides agreed on another protocol.
+    pub fn take_tunnel(&mut self) -> Option<Tunnel> {
+        match std::mem::replace(&mut self.body, Body::Empty) {
+            Body::Tunnel(tunnel) => Some(*tunnel),
+            body => {
+                self.body = body;
+                None
+            }
+        }
     }
 }
 

@@ -7,8 +7,6 @@ use std::time::{Duration, SystemTime};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
-use hyper::body::Incoming as Uploaded;
-use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use super::body::Body;
@@ -16,8 +14,8 @@ use super::exchange::{Ending, ExchangeBody};
 use super::gate::Judged;
 use super::headers::{clean_answer, name};
 use super::respond::{Answer, proxy_status};
-use super::{Peer, Proxy, peek, upgrade};
-use crate::body::{RequestBody, Upload, UploadFailure, UploadOutcome};
+use super::{Peer, Proxy, Tunnel, peek};
+use crate::body::{RequestBody, Upload, UploadFailure, UploadOutcome, Uploaded};
 use crate::domain::classify::{self, Look, Verdict, classify};
 use crate::domain::decide::{Refused, failures_key};
 use crate::domain::framing::Fault;
@@ -42,10 +40,9 @@ struct Course {
 
 impl Proxy {
     /// Serves one request. Whatever happens, there is an answer.
-    pub async fn serve(&self, mut request: Request<Uploaded>, peer: &Peer) -> Response<ExchangeBody> {
+    pub async fn serve(&self, request: Request<Uploaded>, peer: &Peer) -> Response<ExchangeBody> {
         let began = Instant::now();
         let (mut ending, in_flight) = self.begin(peer);
-        let client_upgrade = request.extensions_mut().remove::<OnUpgrade>();
         let (parts, body) = request.into_parts();
         let overloaded = in_flight > self.max_in_flight;
         let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
@@ -59,7 +56,7 @@ impl Proxy {
         }
         let response = match self.refuse_early(&mut course, &parts, overloaded) {
             Some(answer) => self.refuse(&mut course, answer),
-            None => self.forward(parts.method, body, &mut course, client_upgrade, peer).await,
+            None => self.forward(parts.method, body, &mut course, peer).await,
         };
         self.finish(response, course)
     }
@@ -121,14 +118,7 @@ impl Proxy {
         (length > most).then(|| body_too_large(most))
     }
 
-    async fn forward(
-        &self,
-        method: Method,
-        body: Uploaded,
-        course: &mut Course,
-        client_upgrade: Option<OnUpgrade>,
-        peer: &Peer,
-    ) -> Response<Body> {
+    async fn forward(&self, method: Method, body: Uploaded, course: &mut Course, peer: &Peer) -> Response<Body> {
         let outcome = Arc::<UploadOutcome>::default();
         let body = if body.is_end_stream() {
             RequestBody::Empty
@@ -140,7 +130,7 @@ impl Proxy {
         match self.upstream.send(Outward { method, head, body }, sent, &peer.progress).await {
             Ok((head, body)) => {
                 course.upstream = Some(sent.elapsed());
-                self.relay(head, body, course, client_upgrade).await
+                self.relay(head, body, course, peer).await
             }
             Err(failure) => {
                 let answer = self.explain_failure(&failure, &outcome, peer);
@@ -150,16 +140,10 @@ impl Proxy {
     }
 
     /// Passes an answer on, explained where it is a refusal.
-    async fn relay(
-        &self,
-        head: Head,
-        body: Incoming,
-        course: &mut Course,
-        client_upgrade: Option<OnUpgrade>,
-    ) -> Response<Body> {
+    async fn relay(&self, head: Head, body: Incoming, course: &mut Course, peer: &Peer) -> Response<Body> {
         let status = head.status;
         if status == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(head, body, course, client_upgrade);
+            return self.switch(head, body, course, peer);
         }
         match classify::look(&course.judged.facts, status, &head.headers) {
             Look::Away => answer(head, Body::Passing(body)),
@@ -186,16 +170,9 @@ impl Proxy {
     }
 
     /// Grafana agreed to another protocol.
-    fn switch(
-        &self,
-        head: Head,
-        body: Incoming,
-        course: &mut Course,
-        client_upgrade: Option<OnUpgrade>,
-    ) -> Response<Body> {
-        let (Some(client), Some((grafana, first))) =
-            (client_upgrade.filter(|_| course.judged.wants_upgrade), body.into_stream())
-        else {
+    fn switch(&self, head: Head, body: Incoming, course: &mut Course, peer: &Peer) -> Response<Body> {
+        let asked = course.judged.wants_upgrade && peer.can_switch;
+        let Some((grafana, first)) = body.into_stream().filter(|_| asked) else {
             let answer = Answer::new(
                 Reason::UpstreamMalformed,
                 "Grafana switched protocols, which nobody had asked for.",
@@ -203,20 +180,22 @@ impl Proxy {
             );
             return self.refuse(course, answer);
         };
+        // What follows is no answer.
+        course.ending.hold(None);
+        let tunnel = Tunnel {
+            grafana,
+            first,
+            drained: self.drained.clone(),
+            tasks: self.tunnels.clone(),
+            gauge: self.recorder.metrics().upgrade(),
+        };
         let protocol = head.headers.get(header::UPGRADE).cloned();
-        let mut response = answer(head, Body::Empty);
+        let mut response = answer(head, Body::Tunnel(Box::new(tunnel)));
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         if let Some(protocol) = protocol {
             headers.insert(header::UPGRADE, protocol);
         }
-        course.ending.open_tunnel();
-        let guard = self.recorder.metrics().upgrade();
-        let tunnel = upgrade::join(client, grafana, first, self.drained.clone());
-        self.tunnels.spawn(async move {
-            tunnel.await;
-            drop(guard);
-        });
         response
     }
 

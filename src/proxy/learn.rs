@@ -55,7 +55,7 @@ impl Proxy {
 
 async fn ask(upstream: &Upstream, head: Vec<u8>) -> Option<u32> {
     let request = Outward { method: Method::GET, head, body: RequestBody::Empty };
-    let (head, body) = upstream.send(request, Instant::now(), &Progress::new(PATIENCE)).await.ok()?;
+    let (head, body) = upstream.send(request, Instant::now(), &Progress::default()).await.ok()?;
     if head.status != StatusCode::OK {
         return None;
     }

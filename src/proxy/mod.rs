@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::exchange::ExchangeBody;
+pub use self::upgrade::Tunnel;
 use crate::body::UploadBounds;
 use crate::domain::decide::Policy;
 use crate::limits::Limits;
@@ -94,6 +95,8 @@ pub struct Peer {
     pub header: HeaderValue,
     /// Whether it speaks TLS with us.
     pub encrypted: bool,
+    /// Whether the connection can be handed over to another protocol.
+    pub can_switch: bool,
     /// What the connection and its exchange tell each other.
     pub progress: Arc<Progress>,
 }

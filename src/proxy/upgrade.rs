@@ -8,13 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirectional_with_sizes};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::domain::websocket::{Frames, GOING_AWAY};
 use crate::stream::Stream;
+use crate::telemetry::Gauge;
 
 /// Live sends small messages often and large ones rarely; this holds one of the latter without many calls.
 const BUFFER: usize = 64 * 1024;
@@ -25,22 +25,48 @@ const SILENCE: Duration = Duration::from_secs(300);
 /// The client's last word takes no longer.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// Joins the two ends once hyper hands the client's over; `first` is what Grafana has said already. Ends when both have,
-/// when both have been silent for long, or when the process drains; then the client is told that we go away.
-pub(super) async fn join(client: OnUpgrade, grafana: Stream, first: Bytes, drained: CancellationToken) {
-    if let Some(Ok(client)) = drained.run_until_cancelled(client).await {
-        carry(TokioIo::new(client), grafana, &first, SILENCE, drained).await;
+/// Grafana's end of two that agreed on another protocol, until the client has been told so.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// The connection.
+    pub(super) grafana: Stream,
+    /// What Grafana has said already.
+    pub(super) first: Bytes,
+    /// Told when the process drains.
+    pub(super) drained: CancellationToken,
+    /// Where its task is counted.
+    pub(super) tasks: TaskTracker,
+    /// Counts it in the metrics.
+    pub(super) gauge: Gauge,
+}
+
+impl Tunnel {
+    /// Joins the two ends in a task of its own; `early` is what the client sent behind its request. Ends when both have,
+    /// when both have been silent for long, or when the process drains; then the client is told that we go away. `held`
+    /// is kept until then.
+    pub fn open(self, client: Stream, early: Bytes, held: impl Send + 'static) {
+        let Self { grafana, first, drained, tasks, gauge } = self;
+        tasks.spawn(async move {
+            carry(client, early, grafana, &first, SILENCE, drained).await;
+            drop((gauge, held));
+        });
     }
 }
 
-async fn carry<C, G>(client: C, mut grafana: G, first: &[u8], silence: Duration, drained: CancellationToken)
-where
+async fn carry<C, G>(
+    client: C,
+    early: Bytes,
+    mut grafana: G,
+    first: &[u8],
+    silence: Duration,
+    drained: CancellationToken,
+) where
     C: AsyncRead + AsyncWrite + Unpin,
     G: AsyncRead + AsyncWrite + Unpin,
 {
     let moved = Arc::<AtomicBool>::default();
     // All that moves, moves over the client's end.
-    let mut client = Heard { stream: client, moved: Arc::clone(&moved), frames: Frames::default() };
+    let mut client = Heard { stream: client, early, moved: Arc::clone(&moved), frames: Frames::default() };
     if client.write_all(first).await.is_err() {
         return;
     }
@@ -72,6 +98,8 @@ where
 /// A stream that tells when bytes moved, and where the frames end that are written to it.
 struct Heard<S> {
     stream: S,
+    /// What was read from it before.
+    early: Bytes,
     moved: Arc<AtomicBool>,
     frames: Frames,
 }
@@ -79,6 +107,10 @@ struct Heard<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let heard = self.get_mut();
+        if !heard.early.is_empty() {
+            buffer.put_slice(&heard.early.split_to(heard.early.len().min(buffer.remaining())));
+            return Poll::Ready(Ok(()));
+        }
         let polled = Pin::new(&mut heard.stream).poll_read(cx, buffer);
         heard.moved.fetch_or(polled.is_ready(), Relaxed);
         polled
@@ -119,8 +151,9 @@ mod tests {
         let ((mut browser, client), (mut server, grafana)) = (duplex(64), duplex(64));
         let silence = Duration::from_millis(200);
         let frame = *b"\x81\x03one";
-        let tunnel =
-            tokio::spawn(async move { carry(client, grafana, &frame, silence, CancellationToken::new()).await });
+        let tunnel = tokio::spawn(async move {
+            carry(client, Bytes::new(), grafana, &frame, silence, CancellationToken::new()).await
+        });
         let mut piece = [0; 5];
         browser.read_exact(&mut piece).await.unwrap();
         assert_eq!(&piece, b"\x81\x03one");
@@ -144,7 +177,8 @@ mod tests {
             let drained = CancellationToken::new();
             let told = drained.clone();
             let said_first = said.to_vec();
-            let tunnel = tokio::spawn(async move { carry(client, grafana, &said_first, PATIENCE, told).await });
+            let tunnel =
+                tokio::spawn(async move { carry(client, Bytes::new(), grafana, &said_first, PATIENCE, told).await });
             let mut first = vec![0; said.len()];
             browser.read_exact(&mut first).await.unwrap();
             drained.cancel();
@@ -158,7 +192,9 @@ mod tests {
     #[tokio::test]
     async fn one_end_may_be_done_while_the_other_goes_on() {
         let ((mut browser, client), (mut server, grafana)) = (duplex(64), duplex(64));
-        let tunnel = tokio::spawn(async move { carry(client, grafana, b"", PATIENCE, CancellationToken::new()).await });
+        let early = Bytes::from_static(b"good");
+        let tunnel =
+            tokio::spawn(async move { carry(client, early, grafana, b"", PATIENCE, CancellationToken::new()).await });
         browser.write_all(b"bye").await.unwrap();
         browser.shutdown().await.unwrap();
         let mut all = Vec::new();
@@ -167,7 +203,7 @@ mod tests {
         drop(server);
         let mut rest = Vec::new();
         browser.read_to_end(&mut rest).await.unwrap();
-        assert_eq!((all.as_slice(), rest.as_slice()), (&b"bye"[..], &b"and more"[..]));
+        assert_eq!((all.as_slice(), rest.as_slice()), (&b"goodbye"[..], &b"and more"[..]));
         timeout(PATIENCE, tunnel).await.unwrap().unwrap();
     }
 }

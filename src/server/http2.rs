@@ -25,11 +25,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Arrival, MAX_TARGET, Overdue, hint_for, overdue};
+use super::deadline::{Overdue, overdue};
+use super::farewell::hint_for;
 use super::paced::Paced;
 use super::unread::{Patient, Reading};
-use super::{Current, Settings};
-use crate::domain::framing::{Bounds, Fault, check_decoded};
+use super::{Arrival, Current, Settings};
+use crate::body::Uploaded;
+use crate::domain::framing::{Fault, check_decoded};
 use crate::domain::reason::Reason;
 use crate::progress::Progress;
 use crate::proxy::{ExchangeBody, Peer};
@@ -172,11 +174,12 @@ struct Client {
 
 impl Client {
     async fn answer(&self, request: Request<Incoming>, open: Open) -> Response<Timed> {
-        let progress = Arc::new(Progress::new(self.settings.idle_timeout));
+        let progress = Arc::<Progress>::default();
         let peer = Peer {
             address: self.address,
             header: self.line.clone(),
             encrypted: self.encrypted,
+            can_switch: false,
             progress: Arc::clone(&progress),
         };
         let serving = self.current.load_full();
@@ -184,7 +187,7 @@ impl Client {
         let response = match translate(request, &self.settings) {
             Ok(request) => {
                 // A fault of ours in one request must not end the others.
-                let answer = AssertUnwindSafe(proxy.serve(request, &peer)).catch_unwind();
+                let answer = AssertUnwindSafe(proxy.serve(request.map(Uploaded::Http2), &peer)).catch_unwind();
                 timed(answer, &progress).await.unwrap_or_else(|_| proxy.apologise(&peer))
             }
             Err(fault) => proxy.decline(&peer, &fault, hint_for(fault.reason)),
@@ -262,8 +265,7 @@ fn translate(mut request: Request<Incoming>, settings: &Settings) -> Result<Requ
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     let authority = uri.authority().map(|authority| authority.as_str().to_owned());
     let fields = request.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-    let bounds = Bounds { max_head: settings.max_head, max_headers: settings.max_headers, max_target: MAX_TARGET };
-    check_decoded(target, authority.as_deref().map(str::as_bytes), fields, &bounds)?;
+    check_decoded(target, authority.as_deref().map(str::as_bytes), fields, &settings.bounds())?;
     if request.method() != Method::CONNECT {
         let target = target.parse::<Uri>().map_err(|_| malformed("The target cannot be read."))?;
         *request.uri_mut() = target;

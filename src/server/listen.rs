@@ -13,9 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{self, Arrival};
 use super::endpoint::Socket;
-use super::{Current, Settings, http2};
+use super::{Arrival, Current, Settings, farewell, http1, http2};
 use crate::domain::framing::Fault;
 use crate::domain::proxy_protocol::{self, Parsed};
 use crate::domain::reason::Reason;
@@ -137,7 +136,12 @@ impl Accepting {
                 Some(arrival) if arrival.is_http2 => {
                     Box::pin(http2::serve(arrival, current, settings, tasks, stop)).await;
                 }
-                Some(arrival) => connection::serve(arrival, current, settings, stop).await,
+                Some(arrival) => {
+                    if let Some(switched) = http1::serve(arrival, current, settings, stop).await {
+                        switched.open((slot, gauge));
+                        return;
+                    }
+                }
                 None => {}
             }
             drop((slot, gauge));
@@ -189,7 +193,7 @@ async fn prepare(stream: TcpStream, peer: IpAddr, settings: &Settings, proxy: &P
             status: 400,
             detail: "Plain HTTP came to a port that speaks TLS.".into(),
         };
-        connection::say_last_word_within_bounds(stream.into(), &fault, address, proxy).await;
+        farewell::say_last_word_within_bounds(stream.into(), &fault, address, proxy).await;
         return None;
     }
     match tls.accept(stream, deadline.saturating_duration_since(Instant::now())).await {
@@ -252,7 +256,7 @@ fn record(proxy: &Proxy, client: IpAddr, reason: Reason, status: u16, detail: St
     proxy.recorder().refused(Refusal {
         request_id: id.to_str().unwrap_or_default().to_owned(),
         client: Some(client),
-        ..Refusal::unread(reason, status, detail, connection::hint_for(reason).to_owned())
+        ..Refusal::unread(reason, status, detail, farewell::hint_for(reason).to_owned())
     });
 }
 

@@ -1,14 +1,16 @@
 //! From the client: listen, accept, connection.
 
-mod connection;
-mod guard;
-mod http2;
+mod deadline;
 mod endpoint;
+mod farewell;
+mod http1;
+mod http2;
 mod listen;
 mod paced;
 mod unread;
 pub mod tls;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,22 @@ use arc_swap::ArcSwap;
 
 pub use self::endpoint::{Bound, Endpoint, Socket, bind};
 pub use self::listen::{Accepting, serve};
+use crate::domain::framing::Bounds;
 use crate::proxy::Proxy;
+use crate::stream::Stream;
+
+/// Bytes of a target at most.
+const MAX_TARGET: usize = 8 * 1024;
+
+/// A connection that is ready to be served.
+struct Arrival {
+    /// Its bytes.
+    stream: Stream,
+    /// The other end: the peer, or whom a trusted hop named in the PROXY header.
+    address: IpAddr,
+    /// Whether it speaks HTTP/2.
+    is_http2: bool,
+}
 
 /// What serves a worker's connections; another one after a reload.
 pub type Current = ArcSwap<Serving>;
@@ -61,4 +78,11 @@ pub struct Settings {
     pub shutdown_delay: Duration,
     /// For running answers to finish.
     pub shutdown_grace: Duration,
+}
+
+impl Settings {
+    /// How much of a head is taken.
+    const fn bounds(&self) -> Bounds {
+        Bounds { max_head: self.max_head, max_headers: self.max_headers, max_target: MAX_TARGET }
+    }
 }

@@ -4,14 +4,13 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::answer::{Framing, MAX_HEAD, MAX_LINES};
-use super::outgoing::Outgoing;
 use super::pool::Lease;
-use crate::domain::framing::{Bounds, Dechunker, Part};
+use crate::body::{Decoder, Outgoing, RequestBody};
+use crate::domain::framing::Bounds;
 use crate::stream::Stream;
 
 const BOUNDS: Bounds = Bounds { max_head: MAX_HEAD, max_headers: MAX_LINES, max_target: 0 };
@@ -32,27 +31,22 @@ pub enum Broken {
 pub struct Incoming {
     lease: Option<Lease>,
     /// The request, where it is not all written yet: seldom, so that it takes no room in every answer.
-    outgoing: Option<Box<Outgoing>>,
+    outgoing: Option<Box<Outgoing<RequestBody>>>,
     decoder: Decoder,
     keep_alive: bool,
 }
 
-#[derive(Debug)]
-enum Decoder {
-    Ended,
-    Sized(u64),
-    Chunked(Box<Dechunker>),
-    UntilClose,
-    /// It ended before its end: whoever reads on must not take that for the end.
-    Broken,
-}
-
 impl Incoming {
-    pub(super) fn new(lease: Lease, outgoing: Option<Box<Outgoing>>, framing: Framing, keep_alive: bool) -> Self {
+    pub(super) fn new(
+        lease: Lease,
+        outgoing: Option<Box<Outgoing<RequestBody>>>,
+        framing: Framing,
+        keep_alive: bool,
+    ) -> Self {
         let decoder = match framing {
             Framing::Empty => Decoder::Ended,
             Framing::Sized(length) => Decoder::Sized(length),
-            Framing::Chunked => Decoder::Chunked(Box::new(Dechunker::new(BOUNDS))),
+            Framing::Chunked => Decoder::chunked(BOUNDS),
             Framing::UntilClose => Decoder::UntilClose,
         };
         let mut incoming = Self { lease: Some(lease), outgoing, decoder, keep_alive };
@@ -94,71 +88,17 @@ impl Incoming {
 
     /// What the bytes that have come give.
     fn decode(&mut self) -> Option<Result<Frame<Bytes>, Broken>> {
-        let buffer = &mut self.lease.as_mut()?.connection.buffer;
-        match &mut self.decoder {
-            Decoder::Ended | Decoder::Broken => None,
-            _ if buffer.is_empty() => None,
-            Decoder::UntilClose => Some(Ok(Frame::data(buffer.split().freeze()))),
-            Decoder::Sized(left) => {
-                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
-                *left -= count as u64;
-                let data = buffer.split_to(count).freeze();
-                if *left == 0 {
+        let wire = &mut self.lease.as_mut()?.connection.wire;
+        match self.decoder.decode(&mut wire.bytes) {
+            Ok(frame) => {
+                if self.decoder.is_ended() {
                     self.end();
                 }
-                Some(Ok(Frame::data(data)))
+                frame.map(Ok)
             }
-            Decoder::Chunked(chunks) => match dechunk(chunks, buffer) {
-                Ok(Some(Some(frame))) => Some(Ok(frame)),
-                Ok(None) => None,
-                Ok(Some(None)) => {
-                    let trailers = parse_trailers(chunks.trailers());
-                    self.end();
-                    match trailers {
-                        Some(Ok(trailers)) => Some(Ok(Frame::trailers(trailers))),
-                        Some(Err(broken)) => Some(Err(self.break_off(broken))),
-                        None => None,
-                    }
-                }
-                Err(broken) => Some(Err(self.break_off(broken))),
-            },
+            Err(fault) => Some(Err(self.break_off(Broken::Malformed(fault.detail)))),
         }
     }
-}
-
-/// The next piece of data, `Some(None)` at the end, or nothing where more bytes must come.
-fn dechunk(chunks: &mut Dechunker, buffer: &mut BytesMut) -> Result<Option<Option<Frame<Bytes>>>, Broken> {
-    while !buffer.is_empty() {
-        match chunks.advance(buffer).map_err(|fault| Broken::Malformed(fault.detail))? {
-            Part::Framing(count) => buffer.advance(count),
-            Part::Data(count) => return Ok(Some(Some(Frame::data(buffer.split_to(count).freeze())))),
-            Part::End(count) => {
-                buffer.advance(count);
-                return Ok(Some(None));
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn parse_trailers(lines: &[u8]) -> Option<Result<HeaderMap, Broken>> {
-    if lines.len() <= 2 {
-        return None;
-    }
-    let malformed = || Broken::Malformed("a trailer is no field".to_owned());
-    let parse = || {
-        let mut fields = [httparse::EMPTY_HEADER; MAX_LINES];
-        let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(lines, &mut fields) else {
-            return Err(malformed());
-        };
-        let mut trailers = HeaderMap::with_capacity(fields.len());
-        for field in fields.iter() {
-            let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| malformed())?;
-            trailers.append(name, HeaderValue::from_bytes(field.value).map_err(|_| malformed())?);
-        }
-        Ok(trailers)
-    };
-    Some(parse())
 }
 
 impl Body for Incoming {
@@ -176,7 +116,7 @@ impl Body for Incoming {
                 return Poll::Ready(broken.then_some(Err(Broken::Closed)));
             };
             if let Some(outgoing) = &mut incoming.outgoing {
-                match outgoing.poll_write(&mut connection.stream, cx) {
+                match outgoing.poll_write(&mut connection.wire.stream, cx) {
                     Poll::Pending => {}
                     Poll::Ready(outcome) => {
                         incoming.keep_alive &= outcome.is_ok();
@@ -184,7 +124,7 @@ impl Body for Incoming {
                     }
                 }
             }
-            match ready!(connection.poll_fill(cx)) {
+            match ready!(connection.wire.poll_fill(cx)) {
                 Ok(count) if count > 0 => {}
                 Ok(_) if matches!(incoming.decoder, Decoder::UntilClose) => incoming.end(),
                 _ => return Poll::Ready(Some(Err(incoming.break_off(Broken::Closed)))),
@@ -193,14 +133,10 @@ impl Body for Incoming {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.decoder, Decoder::Ended)
+        self.decoder.is_ended()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.decoder {
-            Decoder::Ended => SizeHint::with_exact(0),
-            Decoder::Sized(left) => SizeHint::with_exact(left),
-            Decoder::Chunked(_) | Decoder::UntilClose | Decoder::Broken => SizeHint::default(),
-        }
+        self.decoder.size_hint()
     }
 }

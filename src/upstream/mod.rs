@@ -7,7 +7,6 @@ pub mod answer;
 mod connect;
 mod connection;
 mod incoming;
-mod outgoing;
 mod pool;
 mod tls;
 
@@ -24,11 +23,10 @@ use self::connect::Route;
 pub use self::connect::Url;
 pub use self::connection::Gauges;
 pub use self::incoming::{Broken, Incoming};
-use self::outgoing::{Outgoing, Stopped};
 pub use self::pool::REAP_EVERY;
 use self::pool::{Lease, Pool};
 pub use self::tls::{Tls, TlsFile, system_roots};
-use crate::body::RequestBody;
+use crate::body::{Outgoing, RequestBody, Stopped};
 use crate::progress::{Progress, Wait};
 
 /// Answers before the answer (1xx) that are passed over, at most.
@@ -176,7 +174,7 @@ impl Upstream {
     async fn attempt(
         &self,
         lease: &mut Lease,
-        outgoing: &mut Option<Outgoing>,
+        outgoing: &mut Option<Outgoing<RequestBody>>,
         to_head: bool,
         sent: Option<Instant>,
         progress: &Progress,
@@ -205,7 +203,7 @@ impl Upstream {
 /// One attempt, under way.
 struct Exchange<'e> {
     lease: &'e mut Lease,
-    outgoing: &'e mut Option<Outgoing>,
+    outgoing: &'e mut Option<Outgoing<RequestBody>>,
     to_head: bool,
     interim: u32,
     written: bool,
@@ -213,14 +211,14 @@ struct Exchange<'e> {
 
 impl Exchange<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Attempt> {
-        let connection = &mut *self.lease.connection;
+        let wire = &mut self.lease.connection.wire;
         if !self.written
             && let Some(outgoing) = self.outgoing
         {
-            match outgoing.poll_write(&mut connection.stream, cx) {
+            match outgoing.poll_write(&mut wire.stream, cx) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.written = true,
-                Poll::Ready(Err(Stopped::Upload)) => return Poll::Ready(Attempt::Failed(Failure::Upload)),
+                Poll::Ready(Err(Stopped::Body)) => return Poll::Ready(Attempt::Failed(Failure::Upload)),
                 Poll::Ready(Err(Stopped::Connection)) if outgoing.is_untouched() => return Poll::Ready(Attempt::Lost),
                 // Grafana may have answered before it closed: that answer is worth more than our error. What could not
                 // be written stays, so that the connection is not used again.
@@ -228,7 +226,7 @@ impl Exchange<'_> {
             }
         }
         loop {
-            match answer::take(&mut connection.buffer, self.to_head) {
+            match answer::take(&mut wire.bytes, self.to_head) {
                 Ok(None) => {}
                 Ok(Some(head)) if is_interim(head.status) => {
                     self.interim += 1;
@@ -246,9 +244,9 @@ impl Exchange<'_> {
                 }
                 Err(malformed) => return Poll::Ready(Attempt::Failed(malformed.into())),
             }
-            match ready!(connection.poll_fill(cx)) {
+            match ready!(wire.poll_fill(cx)) {
                 Ok(1..) => {}
-                Ok(0) | Err(_) if connection.buffer.is_empty() && self.interim == 0 => {
+                Ok(0) | Err(_) if wire.bytes.is_empty() && self.interim == 0 => {
                     return Poll::Ready(Attempt::Lost);
                 }
                 Ok(0) | Err(_) => return Poll::Ready(Attempt::Failed(Failure::Reset)),
@@ -261,7 +259,7 @@ fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-fn answered(head: Head, lease: Lease, outgoing: Option<Outgoing>) -> (Head, Incoming) {
+fn answered(head: Head, lease: Lease, outgoing: Option<Outgoing<RequestBody>>) -> (Head, Incoming) {
     let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
         Incoming::switched(lease)
     } else {

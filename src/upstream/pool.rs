@@ -42,10 +42,10 @@ impl Lease {
     /// Gives the connection back: the answer has been read to its end, and nothing stands behind it.
     pub(super) fn release(self) {
         let Self { mut connection, pool } = self;
-        if !connection.buffer.is_empty() {
+        if !connection.wire.bytes.is_empty() {
             return;
         }
-        connection.shrink();
+        connection.wire.end_message();
         pool.gauges.add_idle();
         pool.idle().push(Idle { connection, since: pool.round.load(Relaxed) });
     }

@@ -53,6 +53,11 @@ impl Dechunker {
         Ok(Part::Framing(taken))
     }
 
+    /// Whether the next byte is data.
+    pub const fn is_in_data(&self) -> bool {
+        matches!(self.chunk, Chunk::Data(_))
+    }
+
     /// The lines of the trailers, once the body is complete.
     pub fn trailers(&self) -> &[u8] {
         &self.trailers

@@ -2,21 +2,18 @@
 //! leaves everything else to it (`tests` holds the two against each other).
 
 use super::line::{HeadSoFar, check_value, count_controls, is_token};
-use super::{Bounds, request_line};
+use super::{Bounds, Field, request_line};
 
-/// A head that is complete and sound, with its size.
-pub(super) fn whole_head(bytes: &[u8], bounds: &Bounds) -> Option<(HeadSoFar, usize)> {
+/// A head that is complete and sound, with its size; its fields are pushed to `fields`.
+pub(super) fn whole_head(bytes: &[u8], bounds: &Bounds, fields: &mut Vec<Field>) -> Option<(HeadSoFar, usize)> {
     let mut head = HeadSoFar::default();
     let mut at = next_line(bytes, 0)?;
     let first = line(bytes, 0, at)?;
-    if first.is_empty() || !first.starts_with(b"GET /") && !first.starts_with(b"POST /") {
-        return None;
-    }
     request_line::check(first, &mut head, bounds).ok()?;
     loop {
         let end = next_line(bytes, at)?;
         let field = line(bytes, at, end)?;
-        at = end;
+        let start = std::mem::replace(&mut at, end);
         if field.is_empty() {
             break;
         }
@@ -26,6 +23,7 @@ pub(super) fn whole_head(bytes: &[u8], bounds: &Bounds) -> Option<(HeadSoFar, us
             return None;
         }
         head.lines += 1;
+        fields.push(Field::new(start, start + colon, start + field.len()));
         check_value(name, rest.get(1..)?, &mut head).ok()?;
     }
     // A CR and an LF for each line, the first and the last included, and not one control byte more.

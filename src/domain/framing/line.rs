@@ -1,6 +1,6 @@
 //! One line of a head: its end, its name, and the few fields that frame a message.
 
-use super::{Bounds, Fault};
+use super::{Bounds, Fault, Framing};
 
 /// What the lines of a head have told so far.
 #[derive(Debug, Default)]
@@ -8,7 +8,8 @@ pub(super) struct HeadSoFar {
     pub(super) size: usize,
     pub(super) lines: usize,
     pub(super) old_version: bool,
-    pub(super) upgrade: bool,
+    pub(super) method_end: usize,
+    pub(super) target_end: usize,
     /// The line before was `Authorization`: what looks wrong now is probably the rest of a token.
     pub(super) in_credential: bool,
     /// The authority of a target in absolute form, which `Host` must equal.
@@ -18,24 +19,17 @@ pub(super) struct HeadSoFar {
     has_host: bool,
 }
 
-/// How the body is framed.
-pub(super) enum BodyFraming {
-    None,
-    Sized(u64),
-    Chunked,
-}
-
 impl HeadSoFar {
-    pub(super) fn finish(&self) -> Result<BodyFraming, Fault> {
+    pub(super) fn finish(&self) -> Result<Framing, Fault> {
         if !self.has_host && !self.old_version {
             return Err(Fault::head("There is no `Host`."));
         }
         match (self.chunked, self.content_length) {
             (true, Some(_)) => Err(Fault::head("`Content-Length` and `Transfer-Encoding` in one head.")),
             (true, None) if self.old_version => Err(Fault::head("`Transfer-Encoding` in HTTP/1.0.")),
-            (true, None) => Ok(BodyFraming::Chunked),
-            (false, Some(length)) => Ok(BodyFraming::Sized(length)),
-            (false, None) => Ok(BodyFraming::None),
+            (true, None) => Ok(Framing::Chunked),
+            (false, Some(length @ 1..)) => Ok(Framing::Sized(length)),
+            (false, Some(0) | None) => Ok(Framing::None),
         }
     }
 }
@@ -53,10 +47,11 @@ pub(super) fn strip<'l>(raw: &'l [u8], head: &HeadSoFar) -> Result<&'l [u8], Fau
     if ended { Ok(line) } else { Err(bare_newline(line, head, "LF")) }
 }
 
-/// Judges the beginning of a line whose end has not come, so that a bare CR is answered at once.
-pub(super) fn unterminated(bytes: &[u8], head: &HeadSoFar) -> Result<(), Fault> {
+/// Judges the beginning of a line whose end has not come, so that a bare CR is answered at once. Its first `seen` bytes
+/// have been judged before.
+pub(super) fn unterminated(bytes: &[u8], seen: usize, head: &HeadSoFar) -> Result<(), Fault> {
     let body = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    if has_control(body) { Err(control(body, head)) } else { Ok(()) }
+    if has_control(body.get(seen..).unwrap_or_default()) { Err(control(body, head)) } else { Ok(()) }
 }
 
 /// Whether there are control bytes other than the tab (RFC 9110 §5.5).
@@ -135,10 +130,11 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     sound && !bytes.is_empty()
 }
 
-/// Judges one field line, without its line end.
-pub(super) fn check_field(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) -> Result<(), Fault> {
+/// Judges one field line, without its line end. Returns the length of its name.
+pub(super) fn check_field(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) -> Result<usize, Fault> {
     let (name, value) = check_form(line, head, bounds)?;
-    check_value(name, value, head)
+    check_value(name, value, head)?;
+    Ok(name.len())
 }
 
 /// Judges the form of a field line; its name and its value.
@@ -176,10 +172,6 @@ pub(super) fn check_form<'l>(
 pub(super) fn check_value(name: &[u8], value: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
     match name.len() {
         4 if name.eq_ignore_ascii_case(b"host") => check_host(value.trim_ascii(), head),
-        7 if name.eq_ignore_ascii_case(b"upgrade") => {
-            head.upgrade = true;
-            Ok(())
-        }
         13 if name.eq_ignore_ascii_case(b"authorization") => {
             head.in_credential = true;
             Ok(())

@@ -11,6 +11,7 @@ pub(super) fn check(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) -> Resul
     if first == last {
         return Err(Fault::head("The first line is no request line."));
     }
+    (head.method_end, head.target_end) = (first, last);
     let (method, rest) = line.split_at(first);
     let target = rest.get(1..last - first).unwrap_or_default();
     let version = line.get(last + 1..).unwrap_or_default();

@@ -1,5 +1,9 @@
 //! What a client uploads, counted and timed.
 
+mod decoder;
+mod inbound;
+mod outgoing;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -10,6 +14,9 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
+pub use self::decoder::Decoder;
+pub use self::inbound::{Inbound, Shared};
+pub use self::outgoing::{Coding, Outgoing, Stopped};
 use crate::progress::{Progress, Wait};
 
 /// Why an upload broke off.
@@ -50,6 +57,48 @@ pub struct UploadBounds {
     pub answer_timeout: Duration,
 }
 
+/// The body of a request as it comes.
+#[derive(Debug)]
+pub enum Uploaded {
+    /// Nothing.
+    None,
+    /// On an HTTP/1 connection.
+    Http1(Shared),
+    /// In a stream of HTTP/2.
+    Http2(Incoming),
+}
+
+impl HttpBody for Uploaded {
+    type Data = Bytes;
+    type Error = UploadFailure;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFailure>>> {
+        match self.get_mut() {
+            Self::None => Poll::Ready(None),
+            Self::Http1(inbound) => inbound.lock().poll_body(cx),
+            Self::Http2(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|_| UploadFailure::Broken)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Http1(inbound) => inbound.lock().is_body_read(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::None => SizeHint::with_exact(0),
+            Self::Http1(inbound) => inbound.lock().size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
 /// The body of a request on its way to Grafana.
 #[derive(Debug)]
 pub enum RequestBody {
@@ -62,7 +111,7 @@ pub enum RequestBody {
 /// A body as it streams in.
 #[derive(Debug)]
 pub struct Upload {
-    incoming: Incoming,
+    uploaded: Uploaded,
     left: u64,
     bounds: UploadBounds,
     progress: Arc<Progress>,
@@ -71,8 +120,8 @@ pub struct Upload {
 
 impl Upload {
     /// Wraps what comes from the client.
-    pub fn new(incoming: Incoming, bounds: UploadBounds, progress: Arc<Progress>, outcome: Arc<UploadOutcome>) -> Self {
-        Self { incoming, left: bounds.max_body.unwrap_or(u64::MAX), bounds, progress, outcome }
+    pub fn new(uploaded: Uploaded, bounds: UploadBounds, progress: Arc<Progress>, outcome: Arc<UploadOutcome>) -> Self {
+        Self { uploaded, left: bounds.max_body.unwrap_or(u64::MAX), bounds, progress, outcome }
     }
 
     fn fail(&self, failure: UploadFailure) -> Poll<Option<Result<Frame<Bytes>, UploadFailure>>> {
@@ -82,7 +131,7 @@ impl Upload {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFailure>>> {
-        let Poll::Ready(piece) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+        let Poll::Ready(piece) = Pin::new(&mut self.uploaded).poll_frame(cx) else {
             if !self.progress.is_waiting(Wait::Body) {
                 self.progress.allow(Wait::Body, self.bounds.body_timeout);
             }
@@ -92,7 +141,7 @@ impl Upload {
         self.progress.extend(Wait::Answer, self.bounds.answer_timeout);
         match piece {
             None => Poll::Ready(None),
-            Some(Err(_)) => self.fail(UploadFailure::Broken),
+            Some(Err(failure)) => self.fail(failure),
             Some(Ok(mut frame)) => {
                 if let Some(data) = frame.data_ref() {
                     let Some(left) = self.left.checked_sub(data.len() as u64) else {
@@ -141,14 +190,14 @@ impl HttpBody for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Upload(upload) => upload.incoming.is_end_stream(),
+            Self::Upload(upload) => upload.uploaded.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Upload(upload) => upload.incoming.size_hint(),
+            Self::Upload(upload) => upload.uploaded.size_hint(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A request on its way out: its head in one piece, its body as it comes.
+//! A message on its way out: its head in one piece, its body as it comes.
 
 use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
@@ -7,22 +7,24 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame};
+use smallvec::SmallVec;
 use tokio::io::AsyncWrite;
 
-use crate::body::{RequestBody, UploadFailure};
+/// So much is sent in one piece: copying it costs less than the kernel's reading of a list.
+const SMALL: usize = 2048;
 
-/// Why a request could not be written.
+/// Why a message could not be written.
 #[derive(Debug)]
-pub(super) enum Stopped {
+pub enum Stopped {
     /// The connection takes no more.
     Connection,
-    /// The client's body broke off, or was not as long as it said.
-    Upload,
+    /// The body broke off, or was not as long as it said.
+    Body,
 }
 
-/// A request that is being written.
+/// A message that is being written.
 #[derive(Debug)]
-pub(super) struct Outgoing<B = RequestBody> {
+pub struct Outgoing<B> {
     /// The head; behind it, what frames the next piece of a body.
     prefix: Vec<u8>,
     written: usize,
@@ -30,36 +32,59 @@ pub(super) struct Outgoing<B = RequestBody> {
     suffix: &'static [u8],
     body: B,
     coding: Coding,
+    /// Its trailers go out, too.
+    trailers: bool,
     /// Nothing of it is gone once it has been written.
     bodyless: bool,
     /// No byte of it has gone out.
     untouched: bool,
 }
 
-/// How the body is framed.
-#[derive(Clone, Copy, Debug)]
-enum Coding {
+/// How a body is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
     /// Nothing more comes.
     Ended,
     /// So many bytes are still to come.
     Sized(u64),
+    /// Chunks.
     Chunked,
+    /// As it comes, until the connection ends.
+    UntilClose,
 }
 
-impl<B: Body<Data = Bytes, Error = UploadFailure> + Unpin> Outgoing<B> {
-    /// A request whose head, with its last blank line, is `head`.
-    pub(super) fn new(head: Vec<u8>, body: B) -> Self {
-        let bodyless = body.is_end_stream();
-        let coding = match body.size_hint().exact() {
-            _ if bodyless => Coding::Ended,
-            Some(length) => Coding::Sized(length),
-            None => Coding::Chunked,
-        };
-        Self { prefix: head, written: 0, piece: Bytes::new(), suffix: b"", body, coding, bodyless, untouched: true }
+impl Coding {
+    /// The usual one for `body`.
+    pub fn of(body: &impl Body) -> Self {
+        match body.size_hint().exact() {
+            _ if body.is_end_stream() => Self::Ended,
+            Some(length) => Self::Sized(length),
+            None => Self::Chunked,
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
+    /// A message whose head, with its last blank line, is `head`, and says how `body` is framed: as [`Coding::of`] has it.
+    pub fn new(head: Vec<u8>, body: B) -> Self {
+        let coding = Coding::of(&body);
+        Self::framed(head, body, coding, true)
+    }
+
+    /// A message whose body is framed by `coding`; `trailers` says whether the reader takes any.
+    pub fn framed(head: Vec<u8>, body: B, coding: Coding, trailers: bool) -> Self {
+        let bodyless = coding == Coding::Ended;
+        let piece = Bytes::new();
+        Self { prefix: head, written: 0, piece, suffix: b"", body, coding, trailers, bodyless, untouched: true }
+    }
+
+    /// The memory of the head, for the next one, and the body.
+    pub fn into_parts(self) -> (Vec<u8>, B) {
+        (self.prefix, self.body)
     }
 
     /// Prepares it for another connection. `false` where bytes are gone that cannot be had again.
-    pub(super) fn rewind(&mut self) -> bool {
+    pub fn rewind(&mut self) -> bool {
         if !self.untouched && !self.bodyless {
             return false;
         }
@@ -69,12 +94,12 @@ impl<B: Body<Data = Bytes, Error = UploadFailure> + Unpin> Outgoing<B> {
     }
 
     /// Whether no byte of it has gone out.
-    pub(super) const fn is_untouched(&self) -> bool {
+    pub const fn is_untouched(&self) -> bool {
         self.untouched
     }
 
     /// Writes on. Ready once all of it is written.
-    pub(super) fn poll_write(
+    pub fn poll_write(
         &mut self,
         stream: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
@@ -110,8 +135,14 @@ impl<B: Body<Data = Bytes, Error = UploadFailure> + Unpin> Outgoing<B> {
         let mut count = if self.piece.is_empty() && self.suffix.is_empty() {
             ready!(Pin::new(stream).poll_write(cx, prefix))?
         } else {
-            let slices = [IoSlice::new(prefix), IoSlice::new(&self.piece), IoSlice::new(self.suffix)];
-            ready!(Pin::new(stream).poll_write_vectored(cx, &slices))?
+            let parts = [prefix, &self.piece, self.suffix];
+            if parts.iter().map(|part| part.len()).sum::<usize>() <= SMALL {
+                let mut whole = SmallVec::<[u8; SMALL]>::new();
+                parts.iter().for_each(|part| whole.extend_from_slice(part));
+                ready!(Pin::new(stream).poll_write(cx, &whole))?
+            } else {
+                ready!(Pin::new(stream).poll_write_vectored(cx, &parts.map(IoSlice::new)))?
+            }
         };
         if count == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -130,7 +161,7 @@ impl<B: Body<Data = Bytes, Error = UploadFailure> + Unpin> Outgoing<B> {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             Some(Ok(frame)) => Some(frame),
-            Some(Err(_)) => return Poll::Ready(Err(Stopped::Upload)),
+            Some(Err(_)) => return Poll::Ready(Err(Stopped::Body)),
             None => None,
         };
         // What stands before is written, or is the head that this piece follows.
@@ -145,13 +176,20 @@ impl<B: Body<Data = Bytes, Error = UploadFailure> + Unpin> Outgoing<B> {
                 self.take_chunk(frame);
                 Ok(())
             }
+            Coding::UntilClose => {
+                match frame {
+                    Some(frame) => self.piece = frame.into_data().unwrap_or_default(),
+                    None => self.coding = Coding::Ended,
+                }
+                Ok(())
+            }
         })
     }
 
     fn take_sized(&mut self, left: u64, frame: Option<Frame<Bytes>>) -> Result<(), Stopped> {
-        let Some(frame) = frame else { return Err(Stopped::Upload) };
+        let Some(frame) = frame else { return Err(Stopped::Body) };
         let Ok(data) = frame.into_data() else { return Ok(()) };
-        let left = left.checked_sub(data.len() as u64).ok_or(Stopped::Upload)?;
+        let left = left.checked_sub(data.len() as u64).ok_or(Stopped::Body)?;
         self.coding = if left == 0 { Coding::Ended } else { Coding::Sized(left) };
         self.piece = data;
         Ok(())
@@ -170,9 +208,14 @@ impl<B: Body<Data = Bytes, Error = UploadFailure> + Unpin> Outgoing<B> {
                 let _ = write!(self.prefix, "{:x}\r\n", data.len());
                 self.piece = data;
                 self.suffix = b"\r\n";
+                // The end has often come with the last data: the whole goes out in one call.
+                if self.body.is_end_stream() {
+                    self.suffix = b"\r\n0\r\n\r\n";
+                    self.coding = Coding::Ended;
+                }
             }
             Err(frame) => {
-                let trailers = frame.into_trailers().unwrap_or_default();
+                let trailers = frame.into_trailers().ok().filter(|_| self.trailers).unwrap_or_default();
                 self.prefix.extend_from_slice(b"0\r\n");
                 write_fields(&mut self.prefix, &trailers);
                 self.suffix = b"\r\n";

@@ -1,5 +1,7 @@
 //! The bytes of one connection, to a client or to Grafana: TCP, a Unix socket, or TLS.
 
+mod buffered;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -7,6 +9,8 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
+
+pub use self::buffered::Buffered;
 
 /// One connection.
 #[derive(Debug)]

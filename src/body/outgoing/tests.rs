@@ -5,6 +5,7 @@ use http_body::SizeHint;
 use proptest::prelude::*;
 
 use super::*;
+use crate::body::UploadFailure;
 use crate::domain::framing::{Bounds, Dechunker, Part};
 
 const HEAD: &[u8] = b"POST /x HTTP/1.1\r\nHost: g\r\n\r\n";
@@ -159,7 +160,7 @@ fn a_body_shorter_or_longer_than_it_said_or_broken_is_not_taken_for_whole() {
         (None, vec![data("he"), Some(Err(UploadFailure::TooLarge))]),
     ] {
         let (mut outgoing, mut socket) = (outgoing(length, pieces), Socket::open());
-        assert!(matches!(write(&mut outgoing, &mut socket), Err(Stopped::Upload)));
+        assert!(matches!(write(&mut outgoing, &mut socket), Err(Stopped::Body)));
         let sent = String::from_utf8(socket.taken).unwrap();
         assert!(!sent.ends_with("hello") && !sent.contains("\r\n0\r\n"), "{sent:?}");
     }
