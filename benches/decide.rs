@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use grafana_token_proxy::domain::caller::Callers;
 use grafana_token_proxy::domain::decide::{Asked, Policy, decide, failures_key};
+use grafana_token_proxy::domain::fields::Fields;
 use grafana_token_proxy::domain::head::Head;
 use grafana_token_proxy::domain::limit::{Rate, Settings};
 use grafana_token_proxy::domain::path_rule::{Costs, PathRules};
@@ -75,10 +76,10 @@ fn run(name: &str, count: u64) {
         hash_key: HashKey::from_bytes([7; 16]),
     };
     let uri: Uri = target.parse().unwrap();
+    let fields = Fields::from(&headers);
     for _ in 0..count {
-        let head = Head::collect(black_box(&headers));
-        let asked =
-            Asked { method: &Method::GET, uri: &uri, headers: &headers, head: &head, peer: [127, 0, 0, 1].into() };
+        let head = Head::collect(black_box(&fields));
+        let asked = Asked { method: &Method::GET, uri: &uri, head: &head, peer: [127, 0, 0, 1].into() };
         let found = decide(asked, &policy, |_| None);
         assert!(black_box(&found).refusal.is_none());
         let address = || failures_key(found.client, &policy.hash_key);

@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use grafana_token_proxy::domain::classify::{Answer, Look, Verdict, classify, look};
 use grafana_token_proxy::domain::credential::{Repair, judge};
+use grafana_token_proxy::domain::fields::Fields;
 use grafana_token_proxy::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
 use grafana_token_proxy::domain::org::{self, OrgMode};
 use grafana_token_proxy::domain::reason::{Reason, Source};
@@ -125,13 +126,12 @@ fn facts(request: &Value) -> RequestFacts {
     let headers = headers(&request["headers"]);
     let method = Method::from_bytes(request["method"].as_str().expect("a method").as_bytes()).expect("a method");
     let uri: Uri = request["target"].as_str().expect("a target").parse().expect("a target");
-    let head = Head::collect(&headers);
-    let lines: Vec<&[u8]> = head.authorization.iter().map(|value| value.as_bytes()).collect();
-    let auth = auth(&lines);
-    let lines: Vec<&[u8]> = head.organisation.iter().map(|value| value.as_bytes()).collect();
+    let fields = Fields::from(&headers);
+    let head = Head::collect(&fields);
+    let auth = auth(&head.authorization);
     let settings = org::Settings { mode: OrgMode::Off, ..org::Settings::default() };
-    let found = org::decide(&lines, uri.path(), uri.query(), None, &settings).expect("nothing is refused");
-    let named = head.organisation.first().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let found = org::decide(&head.organisation, uri.path(), uri.query(), None, &settings).expect("nothing is refused");
+    let named = head.organisation.first().map(|value| String::from_utf8_lossy(value).into_owned());
     let named = named.or_else(|| uri.query().and_then(org::target_org));
     let org = OrgFacts { received: named.map(Into::into), sent: found.sent, by: found.by };
     RequestFacts::gather(&method, &uri, &head, auth, org)

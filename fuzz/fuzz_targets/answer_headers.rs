@@ -2,7 +2,8 @@
 //! always does, and cleaning again changes nothing.
 #![no_main]
 
-use grafana_token_proxy::proxy::headers::clean_answer;
+use grafana_token_proxy::domain::fields::Fields;
+use grafana_token_proxy::proxy::headers;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use libfuzzer_sys::fuzz_target;
 
@@ -18,11 +19,16 @@ fn read(data: &[u8]) -> HeaderMap {
     headers
 }
 
+fn clean_answer(came: &HeaderMap, version: Version) -> HeaderMap {
+    let mut fields = Fields::from(came);
+    headers::clean_answer(&mut fields, version);
+    fields.to_map()
+}
+
 fuzz_target!(|data: &[u8]| {
     let came = read(data);
     for version in [Version::HTTP_10, Version::HTTP_11] {
-        let mut cleaned = came.clone();
-        clean_answer(&mut cleaned, version);
+        let cleaned = clean_answer(&came, version);
         for name in
             ["connection", "upgrade", "transfer-encoding", "keep-alive", "proxy-connection", "proxy-authenticate"]
         {
@@ -46,8 +52,6 @@ fuzz_target!(|data: &[u8]| {
         for name in [header::CONTENT_TYPE, header::WWW_AUTHENTICATE, header::LOCATION, header::CACHE_CONTROL] {
             assert_eq!(cleaned.contains_key(&name), came.contains_key(&name) && !named(&name), "{name}");
         }
-        let mut again = cleaned.clone();
-        clean_answer(&mut again, version);
-        assert_eq!(again, cleaned);
+        assert_eq!(clean_answer(&cleaned, version), cleaned);
     }
 });

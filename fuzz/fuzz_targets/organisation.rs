@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (line, target) = text.split_once('\n').unwrap_or(("", text));
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let _ = is_alias(line);
+    let _ = is_alias(line.as_bytes());
     let exempt = PathRules::new(&["/public/"]).matches_path(path);
     assert!(!exempt || !path.contains("..") || path.split('/').all(|segment| segment != ".."));
     for mode in [OrgMode::Fill, OrgMode::Off] {

@@ -4,7 +4,8 @@
 
 use grafana_token_proxy::domain::credential::{Repair, Settings as Authorization};
 use grafana_token_proxy::domain::decide::{Asked, Policy, decide};
-use grafana_token_proxy::domain::head::Head;
+use grafana_token_proxy::domain::fields::Fields;
+use grafana_token_proxy::domain::head::{Head, RequestParts};
 use grafana_token_proxy::domain::org::{OrgMode, Settings as Organisation};
 use grafana_token_proxy::domain::path_rule::PathRules;
 use grafana_token_proxy::domain::token::HashKey;
@@ -40,10 +41,10 @@ fuzz_target!(|data: &[u8]| {
         costs: Default::default(),
         hash_key: HashKey::from_bytes([7; 16]),
     };
-    let (parts, ()) = request.into_parts();
-    let head = Head::collect(&parts.headers);
-    let asked =
-        Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: CLIENT.into() };
+    let (http::request::Parts { method, uri, headers, .. }, ()) = request.into_parts();
+    let parts = RequestParts { method, uri, fields: Fields::from(&headers) };
+    let head = Head::collect(&parts.fields);
+    let asked = Asked { method: &parts.method, uri: &parts.uri, head: &head, peer: CLIENT.into() };
     let found = decide(asked, &policy, |_| None);
     if found.refusal.is_some() {
         return;

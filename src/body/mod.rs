@@ -167,7 +167,7 @@ fn drop_protected(trailers: &mut http::HeaderMap) {
 }
 
 fn is_protected_trailer(name: &str) -> bool {
-    crate::domain::org::is_alias(name)
+    crate::domain::org::is_alias(name.as_bytes())
         || crate::domain::head::is_protected(name.as_bytes())
         || matches!(name, "transfer-encoding" | "connection" | "upgrade" | "te" | "trailer" | "proxy-authorization")
         || name.starts_with("x-webauth-")

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Uri};
+use http::{Method, Uri};
 use smallvec::SmallVec;
 
 use super::caller::{Caller, Callers};
@@ -43,9 +43,7 @@ pub struct Asked<'a, 'h> {
     pub method: &'a Method,
     /// The target.
     pub uri: &'a Uri,
-    /// The headers.
-    pub headers: &'h HeaderMap,
-    /// What one pass over them found.
+    /// What one pass over the fields found.
     pub head: &'a Head<'h>,
     /// The other end of the connection.
     pub peer: IpAddr,
@@ -111,11 +109,10 @@ pub fn decide<'h>(
     if found.refusal.is_some() {
         return found;
     }
-    let lines: SmallVec<[&[u8]; 2]> = asked.head.organisation.iter().map(|line| line.as_bytes()).collect();
     let of_caller = found.caller.as_ref().and_then(|caller| caller.org).map(|org| (org, OrgBy::Token));
     let learned = || found.key.filter(|_| policy.org.learn).and_then(learned).map(|org| (org, OrgBy::Learned));
     let closer = of_caller.or_else(|| of_host(asked, policy)).or_else(learned);
-    match org::decide(&lines, asked.uri.path(), asked.uri.query(), closer, &policy.org) {
+    match org::decide(&asked.head.organisation, asked.uri.path(), asked.uri.query(), closer, &policy.org) {
         Ok(org) => found.org = org,
         Err(refusal) => {
             found.refusal = Some(override_refused(&refusal, &policy.org, closer));
@@ -132,7 +129,7 @@ pub fn decide<'h>(
 
 fn of_host(asked: Asked<'_, '_>, policy: &Policy) -> Option<(u32, OrgBy)> {
     let host = asked.head.host?;
-    policy.org.of_host(host.as_bytes()).map(|org| (org, OrgBy::Host))
+    policy.org.of_host(host).map(|org| (org, OrgBy::Host))
 }
 
 /// Grafana gets the token that the operator keeps for this caller; the caller's own never leaves the proxy.
@@ -163,21 +160,19 @@ fn client_of(asked: Asked<'_, '_>, trusted: bool, policy: &Policy) -> IpAddr {
     if !trusted || asked.head.forwarded_for.is_empty() {
         return asked.peer.to_canonical();
     }
-    let lines: SmallVec<[&[u8]; 4]> = asked.head.forwarded_for.iter().map(|line| line.as_bytes()).collect();
-    client::identify(asked.peer, &lines, &policy.clients)
+    client::identify(asked.peer, &asked.head.forwarded_for, &policy.clients)
 }
 
 fn judge_credential<'h>(asked: Asked<'_, 'h>, trusted: bool, policy: &Policy) -> Judgement<'h> {
-    let lines: SmallVec<[&'h [u8]; 2]> = asked.head.authorization.iter().map(|line| line.as_bytes()).collect();
     let settings = &policy.authorization;
     let mut carriers: SmallVec<[&'h [u8]; 2]> = SmallVec::new();
     // Whoever may speak to us directly may bring a carrier, unless the operator named the hops that may.
     if trusted || policy.clients.trusted_proxies.is_empty() {
         for name in &settings.restore_from {
-            carriers.extend(asked.headers.get_all(name).iter().map(|line| line.as_bytes()));
+            carriers.extend(asked.head.fields.get_all(name.as_str()));
         }
     }
-    let mut judgement = credential::judge(&lines, &carriers, settings.repair);
+    let mut judgement = credential::judge(&asked.head.authorization, &carriers, settings.repair);
     if asked.head.nominates_protected() {
         judgement.changes.insert(Change::NominationIgnored);
     }

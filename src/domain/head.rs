@@ -1,22 +1,54 @@
 //! What one pass over the headers of a request finds, and the facts about it that outlive the pass.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use http::{HeaderValue, Method, Uri};
 use smallvec::SmallVec;
 
 pub use super::credential::Spelling;
 use super::credential::{AuthForm, Changes, Judgement};
+use super::fields::Fields;
 use super::org::{self, OrgBy};
 use super::token::TokenFacts;
 
-/// The values of one field, in order.
-pub type Lines<'h> = SmallVec<[&'h HeaderValue; 2]>;
+/// A request's head.
+#[derive(Clone, Debug, Default)]
+pub struct RequestParts {
+    /// The method.
+    pub method: Method,
+    /// The target.
+    pub uri: Uri,
+    /// The fields, as they came.
+    pub fields: Fields,
+}
 
-/// Some names of a head.
-pub type Names<'h> = SmallVec<[&'h HeaderName; 4]>;
+/// The values of one field, in order.
+pub type Lines<'h> = SmallVec<[&'h [u8]; 2]>;
+
+/// What a line is, for whoever passes the head on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing of ours.
+    Plain,
+    /// `Authorization`.
+    Authorization,
+    /// `X-Grafana-Org-Id`.
+    Organisation,
+    /// `X-Request-Id`.
+    RequestId,
+    /// For one hop only, ours, or a disguise of a protected name: none of them goes on.
+    Dropped,
+    /// `X-Forwarded-*`, `Forwarded`, `X-Real-IP`: believed from trusted hops only.
+    Forwarding,
+    /// `X-WEBAUTH-*`, `Remote-User`: whoever may send them is anybody.
+    Identity,
+}
 
 /// The fields that matter to a decision, collected in one pass.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Head<'h> {
+    /// All fields.
+    pub fields: &'h Fields,
+    /// What each of them is.
+    pub kinds: SmallVec<[Kind; 32]>,
     /// All `Authorization` lines.
     pub authorization: Lines<'h>,
     /// All `X-Grafana-Org-Id` lines.
@@ -28,29 +60,23 @@ pub struct Head<'h> {
     /// All `Cookie` lines.
     pub cookie: Lines<'h>,
     /// `Host`.
-    pub host: Option<&'h HeaderValue>,
+    pub host: Option<&'h [u8]>,
     /// `Origin`.
-    pub origin: Option<&'h HeaderValue>,
+    pub origin: Option<&'h [u8]>,
     /// `User-Agent`.
-    pub user_agent: Option<&'h HeaderValue>,
+    pub user_agent: Option<&'h [u8]>,
     /// `X-Request-Id`.
-    pub request_id: Option<&'h HeaderValue>,
+    pub request_id: Option<&'h [u8]>,
     /// `Upgrade`.
-    pub upgrade: Option<&'h HeaderValue>,
+    pub upgrade: Option<&'h [u8]>,
     /// `traceparent`.
-    pub traceparent: Option<&'h HeaderValue>,
+    pub traceparent: Option<&'h [u8]>,
     /// `X-Token-Proxy-Probe`.
-    pub probe: Option<&'h HeaderValue>,
+    pub probe: Option<&'h [u8]>,
     /// What else looks like it carries a credential.
     pub carriers: Carriers,
     /// `TE` asks for trailers.
     pub trailers: bool,
-    /// Fields for one hop only, ours, and disguises of protected names: none of them goes on.
-    pub dropped: Names<'h>,
-    /// `X-Forwarded-*`, `Forwarded`, `X-Real-IP`: believed from trusted hops only.
-    pub forwarding: Names<'h>,
-    /// `X-WEBAUTH-*`, `Remote-User`: whoever may send them is anybody.
-    pub identity: Names<'h>,
 }
 
 /// Headers of a request that carry, or may be meant to carry, a credential that is not in `Authorization`.
@@ -94,9 +120,8 @@ const PROTECTED: [&[u8]; 8] = [
 ];
 
 /// Whether `Connection` lines say nothing but what every client says.
-pub fn is_plain(lines: &[&HeaderValue]) -> bool {
+pub fn is_plain(lines: &[&[u8]]) -> bool {
     lines.iter().all(|line| {
-        let line = line.as_bytes();
         line.eq_ignore_ascii_case(b"keep-alive")
             || line.eq_ignore_ascii_case(b"close")
             || line.eq_ignore_ascii_case(b"upgrade")
@@ -104,13 +129,28 @@ pub fn is_plain(lines: &[&HeaderValue]) -> bool {
 }
 
 /// The names that `Connection` lines nominate.
-pub fn nominated<'h>(lines: &[&'h HeaderValue]) -> impl Iterator<Item = &'h [u8]> {
-    lines.iter().flat_map(|line| line.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii)
+pub fn nominated<'h>(lines: &[&'h [u8]]) -> impl Iterator<Item = &'h [u8]> {
+    lines.iter().flat_map(|line| line.split(|b| *b == b',')).map(<[u8]>::trim_ascii)
 }
 
 /// Whether nominating `name` in `Connection` is ignored.
 pub fn is_protected(name: &[u8]) -> bool {
     PROTECTED.iter().any(|protected| name.eq_ignore_ascii_case(protected))
+}
+
+/// The beginning of a name in lower case, longer than every name that is known here.
+struct Lower([u8; 64], usize);
+
+impl Lower {
+    fn new(name: &[u8]) -> Self {
+        let (mut lower, length) = ([0; 64], name.len().min(64));
+        lower.iter_mut().zip(name).for_each(|(lower, byte)| *lower = byte.to_ascii_lowercase());
+        Self(lower, length)
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.0.get(..self.1).unwrap_or_default()
+    }
 }
 
 impl<'h> Head<'h> {
@@ -120,96 +160,111 @@ impl<'h> Head<'h> {
     }
 
     /// The protocol, where a WebSocket is asked for.
-    pub fn websocket(&self) -> Option<&'h HeaderValue> {
-        self.upgrade.filter(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    pub fn websocket(&self) -> Option<&'h [u8]> {
+        self.upgrade.filter(|value| value.eq_ignore_ascii_case(b"websocket"))
     }
 
-    /// Collects from `headers`.
-    pub fn collect(headers: &'h HeaderMap) -> Self {
-        let mut head = Self::default();
-        for (name, value) in headers {
-            head.take(name, value);
+    /// Collects from `fields`.
+    pub fn collect(fields: &'h Fields) -> Self {
+        let mut head = Self {
+            fields,
+            kinds: SmallVec::new(),
+            authorization: Lines::new(),
+            organisation: Lines::new(),
+            connection: Lines::new(),
+            forwarded_for: Lines::new(),
+            cookie: Lines::new(),
+            host: None,
+            origin: None,
+            user_agent: None,
+            request_id: None,
+            upgrade: None,
+            traceparent: None,
+            probe: None,
+            carriers: Carriers::default(),
+            trailers: false,
+        };
+        for (name, value) in fields.iter() {
+            let kind = head.take(Lower::new(name).as_bytes(), value);
+            head.kinds.push(kind);
         }
         head
     }
 
-    fn take(&mut self, name: &'h HeaderName, value: &'h HeaderValue) {
-        match *name {
-            header::AUTHORIZATION => self.authorization.push(value),
-            header::CONNECTION => {
+    fn take(&mut self, name: &[u8], value: &'h [u8]) -> Kind {
+        match name {
+            b"accept" | b"accept-encoding" | b"content-length" | b"content-type" => {}
+            b"authorization" => {
+                self.authorization.push(value);
+                return Kind::Authorization;
+            }
+            b"connection" => {
                 self.connection.push(value);
-                self.dropped.push(name);
+                return Kind::Dropped;
             }
-            header::COOKIE => self.cookie.push(value),
-            header::HOST => self.host = Some(value),
-            header::ORIGIN => self.origin = Some(value),
-            header::USER_AGENT => self.user_agent = Some(value),
-            header::UPGRADE => {
+            b"cookie" => self.cookie.push(value),
+            b"host" => self.host = Some(value),
+            b"origin" => self.origin = Some(value),
+            b"user-agent" => self.user_agent = Some(value),
+            b"upgrade" => {
                 self.upgrade = Some(value);
-                self.dropped.push(name);
+                return Kind::Dropped;
             }
-            header::PROXY_AUTHORIZATION => {
+            b"proxy-authorization" => {
                 self.carriers.unread = Some("Proxy-Authorization");
-                self.dropped.push(name);
+                return Kind::Dropped;
             }
-            header::TE => {
-                self.trailers = value.as_bytes().to_ascii_lowercase().starts_with(b"trailers");
-                self.dropped.push(name);
+            b"te" => {
+                self.trailers = value.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"trailers"));
+                return Kind::Dropped;
             }
-            header::TRANSFER_ENCODING => self.dropped.push(name),
-            header::FORWARDED => self.forwarding.push(name),
-            header::ACCEPT | header::ACCEPT_ENCODING | header::CONTENT_LENGTH | header::CONTENT_TYPE => {}
-            _ => self.take_custom(name, value),
+            b"transfer-encoding" | b"keep-alive" | b"proxy-connection" | b"http2-settings" => return Kind::Dropped,
+            b"forwarded" => return Kind::Forwarding,
+            b"remote-user" => return Kind::Identity,
+            b"traceparent" => self.traceparent = Some(value),
+            [b'x', b'-', ..] => return self.take_custom(name, value),
+            _ if org::is_alias(name) => return Kind::Dropped,
+            _ => self.take_unread(name),
         }
+        Kind::Plain
     }
 
-    fn take_custom(&mut self, header: &'h HeaderName, value: &'h HeaderValue) {
-        let name = header.as_str();
-        match name.as_bytes() {
-            [b'x', b'-', ..] => match name {
-                "x-grafana-org-id" => self.organisation.push(value),
-                "x-forwarded-for" => {
-                    self.forwarded_for.push(value);
-                    self.forwarding.push(header);
-                }
-                "x-request-id" => self.request_id = Some(value),
-                "x-token-proxy-probe" => {
-                    self.probe = Some(value);
-                    self.dropped.push(header);
-                }
-                "x-jwt-assertion" | "x-forwarded-access-token" => {
-                    self.carriers.jwt |= value.as_bytes().iter().filter(|b| **b == b'.').count() == 2;
-                }
-                "x-access-token" | "x-grafana-id" => self.carriers.access_token = true,
-                "x-real-ip" => self.forwarding.push(header),
-                _ => self.take_prefixed(header),
-            },
-            [b't', b'r', ..] if name == "traceparent" => self.traceparent = Some(value),
-            _ => match name {
-                "keep-alive" | "proxy-connection" | "http2-settings" => self.dropped.push(header),
-                "remote-user" => self.identity.push(header),
-                _ if org::is_alias(name) => self.dropped.push(header),
-                _ => self.take_unread(name),
-            },
+    fn take_custom(&mut self, name: &[u8], value: &'h [u8]) -> Kind {
+        match name {
+            b"x-grafana-org-id" => {
+                self.organisation.push(value);
+                return Kind::Organisation;
+            }
+            b"x-forwarded-for" => {
+                self.forwarded_for.push(value);
+                return Kind::Forwarding;
+            }
+            b"x-request-id" => {
+                self.request_id = Some(value);
+                return Kind::RequestId;
+            }
+            b"x-token-proxy-probe" => {
+                self.probe = Some(value);
+                return Kind::Dropped;
+            }
+            b"x-jwt-assertion" | b"x-forwarded-access-token" => {
+                self.carriers.jwt |= value.iter().filter(|b| **b == b'.').count() == 2;
+            }
+            b"x-access-token" | b"x-grafana-id" => self.carriers.access_token = true,
+            b"x-real-ip" => return Kind::Forwarding,
+            _ if name.starts_with(b"x-forwarded-") && name != b"x-forwarded-authorization" => return Kind::Forwarding,
+            _ if name.starts_with(b"x-webauth-") => {
+                self.carriers.auth_proxy |= name == b"x-webauth-user";
+                return Kind::Identity;
+            }
+            _ if name.starts_with(b"x-token-proxy-") || org::is_alias(name) => return Kind::Dropped,
+            _ => self.take_unread(name),
         }
+        Kind::Plain
     }
 
-    fn take_prefixed(&mut self, header: &'h HeaderName) {
-        let name = header.as_str();
-        if name.starts_with("x-forwarded-") && name != "x-forwarded-authorization" {
-            self.forwarding.push(header);
-        } else if name.starts_with("x-webauth-") {
-            self.carriers.auth_proxy |= name == "x-webauth-user";
-            self.identity.push(header);
-        } else if name.starts_with("x-token-proxy-") || org::is_alias(name) {
-            self.dropped.push(header);
-        } else {
-            self.take_unread(name);
-        }
-    }
-
-    fn take_unread(&mut self, name: &str) {
-        if let Some(known) = UNREAD.iter().find(|known| **known == name) {
+    fn take_unread(&mut self, name: &[u8]) {
+        if let Some(known) = UNREAD.iter().find(|known| known.as_bytes() == name) {
             self.carriers.unread = Some(known);
         }
     }
@@ -293,7 +348,7 @@ pub struct RequestFacts {
 impl RequestFacts {
     /// Gathers the facts of a head; `auth` and `org` are filled in by whoever judged them.
     pub fn gather(method: &Method, uri: &Uri, head: &Head<'_>, auth: AuthFacts, org: OrgFacts) -> Self {
-        let cloned = |value: Option<&HeaderValue>| value.cloned();
+        let cloned = |value: Option<&[u8]>| value.and_then(|value| head.fields.share(value));
         Self {
             unread: false,
             method: method.clone(),
@@ -323,13 +378,13 @@ impl RequestFacts {
 }
 
 /// The value of Grafana's session cookie: `grafana_session`, or what an operator named so that it still ends in that.
-pub fn session_cookie<'h>(lines: &[&'h HeaderValue]) -> Option<&'h [u8]> {
+pub fn session_cookie<'h>(lines: &[&'h [u8]]) -> Option<&'h [u8]> {
     cookie(lines, |name| name.ends_with(b"grafana_session")).filter(|value| !value.is_empty())
 }
 
-fn cookie<'h>(lines: &[&'h HeaderValue], wanted: impl Fn(&[u8]) -> bool) -> Option<&'h [u8]> {
+fn cookie<'h>(lines: &[&'h [u8]], wanted: impl Fn(&[u8]) -> bool) -> Option<&'h [u8]> {
     for line in lines {
-        for pair in line.as_bytes().split(|b| *b == b';') {
+        for pair in line.split(|b| *b == b';') {
             let pair = pair.trim_ascii_start();
             if let Some(cut) = memchr::memchr(b'=', pair) {
                 let (name, value) = pair.split_at(cut);

@@ -1,5 +1,6 @@
 //! The product's decisions as plain functions: no I/O, no async, no clock reads. Time is an argument.
 
+pub mod fields;
 pub mod token;
 pub mod credential;
 pub mod org;

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::body::Body;
+use super::reply::Reply;
 use super::upgrade::Tunnel;
 use crate::limits::Slot;
 use crate::progress::Progress;
@@ -57,9 +57,9 @@ impl Drop for Ending {
 
 impl ExchangeBody {
     /// Hands an answer over, tied to what it holds.
-    pub fn wrap(response: Response<Body>, ending: Ending) -> Response<Self> {
+    pub fn wrap(reply: Reply<Body>, ending: Ending) -> Reply<Self> {
         ending.progress.reply();
-        response.map(|body| Self { body, _ending: ending })
+        reply.map(|body| Self { body, _ending: ending })
     }
 
     /// What follows the head where both sides agreed on another protocol.

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -14,11 +13,12 @@ use super::exchange::{Ending, ExchangeBody};
 use super::gate::Judged;
 use super::headers::{clean_answer, name};
 use super::respond::{Answer, proxy_status};
-use super::{Peer, Proxy, Tunnel, peek};
+use super::{Peer, Proxy, Reply, Tunnel, peek};
 use crate::body::{RequestBody, Upload, UploadFailure, UploadOutcome, Uploaded};
 use crate::domain::classify::{self, Look, Verdict, classify};
 use crate::domain::decide::{Refused, failures_key};
 use crate::domain::framing::Fault;
+use crate::domain::head::RequestParts;
 use crate::domain::limit::Decision;
 use crate::domain::past::condemns_token;
 use crate::domain::reason::{Reason, Source};
@@ -40,10 +40,9 @@ struct Course {
 
 impl Proxy {
     /// Serves one request. Whatever happens, there is an answer.
-    pub async fn serve(&self, request: Request<Uploaded>, peer: &Peer) -> Response<ExchangeBody> {
+    pub async fn serve(&self, parts: RequestParts, body: Uploaded, peer: &Peer) -> Reply<ExchangeBody> {
         let began = Instant::now();
         let (mut ending, in_flight) = self.begin(peer);
-        let (parts, body) = request.into_parts();
         let overloaded = in_flight > self.max_in_flight;
         let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
         let mut judged = self.judge(&parts, peer, !overloaded, chunked);
@@ -66,7 +65,7 @@ impl Proxy {
     }
 
     /// The answer where serving a request panicked.
-    pub fn apologise(&self, peer: &Peer) -> Response<ExchangeBody> {
+    pub fn apologise(&self, peer: &Peer) -> Reply<ExchangeBody> {
         self.decline_with(
             peer,
             Answer::new(
@@ -78,13 +77,13 @@ impl Proxy {
     }
 
     /// The answer to a request whose head is at fault.
-    pub fn decline(&self, peer: &Peer, fault: &Fault, hint: &str) -> Response<ExchangeBody> {
+    pub fn decline(&self, peer: &Peer, fault: &Fault, hint: &str) -> Reply<ExchangeBody> {
         let mut answer = Answer::new(fault.reason, fault.detail.clone(), hint);
         answer.status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
         self.decline_with(peer, answer)
     }
 
-    fn decline_with(&self, peer: &Peer, answer: Answer) -> Response<ExchangeBody> {
+    fn decline_with(&self, peer: &Peer, answer: Answer) -> Reply<ExchangeBody> {
         let (ending, _) = self.begin(peer);
         let id = self.new_request_id();
         self.recorder.refused(Refusal {
@@ -92,11 +91,11 @@ impl Proxy {
             client: Some(peer.address),
             ..Refusal::unread(answer.reason, answer.status.as_u16(), answer.detail.clone(), answer.hint.clone())
         });
-        ExchangeBody::wrap(answer.into_response(&id, None), ending)
+        ExchangeBody::wrap(answer.into_reply(&id, None), ending)
     }
 
     /// Our own refusals, before anything is sent.
-    fn refuse_early(&self, course: &mut Course, parts: &Parts, overloaded: bool) -> Option<Answer> {
+    fn refuse_early(&self, course: &mut Course, parts: &RequestParts, overloaded: bool) -> Option<Answer> {
         if let Some(refused) = course.judged.refusal.take() {
             let mut answer = Answer::new(refused.reason, refused.detail, refused.hint);
             let limit = course.judged.limit.filter(|limit| !limit.is_admitted());
@@ -114,11 +113,11 @@ impl Proxy {
             ));
         }
         let most = self.uploads.max_body?;
-        let length = parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+        let length = std::str::from_utf8(parts.fields.get("content-length")?).ok()?.parse::<u64>().ok()?;
         (length > most).then(|| body_too_large(most))
     }
 
-    async fn forward(&self, method: Method, body: Uploaded, course: &mut Course, peer: &Peer) -> Response<Body> {
+    async fn forward(&self, method: Method, body: Uploaded, course: &mut Course, peer: &Peer) -> Reply<Body> {
         let outcome = Arc::<UploadOutcome>::default();
         let body = if body.is_end_stream() {
             RequestBody::Empty
@@ -140,37 +139,38 @@ impl Proxy {
     }
 
     /// Passes an answer on, explained where it is a refusal.
-    async fn relay(&self, head: Head, body: Incoming, course: &mut Course, peer: &Peer) -> Response<Body> {
+    async fn relay(&self, head: Head, body: Incoming, course: &mut Course, peer: &Peer) -> Reply<Body> {
         let status = head.status;
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(head, body, course, peer);
         }
-        match classify::look(&course.judged.facts, status, &head.headers) {
-            Look::Away => answer(head, Body::Passing(body)),
-            // What few answers need takes no room in the state of all.
-            look => Box::pin(self.explain_answer(head, body, look, course)).await,
+        if classify::passes(status) {
+            return answer(head, Body::Passing(body));
         }
+        // What few answers need takes no room in the state of all.
+        Box::pin(self.explain_answer(head, body, course)).await
     }
 
     /// Passes on what may be a refusal, with its reason where it is one.
-    async fn explain_answer(&self, head: Head, body: Incoming, look: Look, course: &mut Course) -> Response<Body> {
-        let status = head.status;
-        let (seen, body) = match look {
-            Look::AtBody => peek::peek(body, &head.headers).await,
-            _ => (Vec::new(), Body::Passing(body)),
+    async fn explain_answer(&self, head: Head, body: Incoming, course: &mut Course) -> Reply<Body> {
+        let (status, headers) = (head.status, head.fields.to_map());
+        let (seen, body) = match classify::look(&course.judged.facts, status, &headers) {
+            Look::Away => return answer(head, Body::Passing(body)),
+            Look::AtHead => (Vec::new(), Body::Passing(body)),
+            Look::AtBody => peek::peek(body, &headers).await,
         };
-        let seen = classify::Answer { status, headers: &head.headers, body: &seen };
+        let seen = classify::Answer { status, headers: &headers, body: &seen };
         let verdict = classify(&course.judged.facts, &seen);
-        let mut response = answer(head, body);
+        let mut reply = answer(head, body);
         if let Some(verdict) = verdict {
-            explain(response.headers_mut(), verdict.reason, status);
+            explain(&mut reply, verdict.reason, status);
             self.record(course, status, verdict, None);
         }
-        response
+        reply
     }
 
     /// Grafana agreed to another protocol.
-    fn switch(&self, head: Head, body: Incoming, course: &mut Course, peer: &Peer) -> Response<Body> {
+    fn switch(&self, head: Head, body: Incoming, course: &mut Course, peer: &Peer) -> Reply<Body> {
         let asked = course.judged.wants_upgrade && peer.can_switch;
         let Some((grafana, first)) = body.into_stream().filter(|_| asked) else {
             let answer = Answer::new(
@@ -189,14 +189,13 @@ impl Proxy {
             tasks: self.tunnels.clone(),
             gauge: self.recorder.metrics().upgrade(),
         };
-        let protocol = head.headers.get(header::UPGRADE).cloned();
-        let mut response = answer(head, Body::Tunnel(Box::new(tunnel)));
-        let headers = response.headers_mut();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        let protocol = head.fields.get("upgrade").and_then(|protocol| head.fields.share(protocol));
+        let mut reply = answer(head, Body::Tunnel(Box::new(tunnel)));
+        reply.set_own(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         if let Some(protocol) = protocol {
-            headers.insert(header::UPGRADE, protocol);
+            reply.set_own(header::UPGRADE, protocol);
         }
-        response
+        reply
     }
 
     /// Which of our own reasons a failure has.
@@ -265,11 +264,11 @@ impl Proxy {
     }
 
     /// Refuses with an answer of ours, and records it.
-    fn refuse(&self, course: &mut Course, answer: Answer) -> Response<Body> {
+    fn refuse(&self, course: &mut Course, answer: Answer) -> Reply<Body> {
         let detail = answer.inside.clone().unwrap_or_else(|| answer.detail.clone());
         let verdict = Verdict { reason: answer.reason, detail, hint: answer.hint.clone(), permission: None };
         self.record(course, answer.status, verdict, answer.retry_after);
-        answer.into_response(&course.judged.id, course.judged.facts.trace_id())
+        answer.into_reply(&course.judged.id, course.judged.facts.trace_id())
     }
 
     fn record(&self, course: &mut Course, status: StatusCode, verdict: Verdict, retry_after: Option<u64>) {
@@ -304,23 +303,22 @@ impl Proxy {
     }
 
     /// Puts our own headers on, counts, and ties the answer's end to what it holds.
-    fn finish(&self, mut response: Response<Body>, mut course: Course) -> Response<ExchangeBody> {
+    fn finish(&self, mut reply: Reply<Body>, mut course: Course) -> Reply<ExchangeBody> {
         if let Some((limit, refused)) = course.judged.shadowed.take() {
             self.record_shadow(&course, &limit, refused);
         }
         let Course { judged, began, upstream, refused, ending } = course;
-        let headers = response.headers_mut();
-        headers.insert(name::REQUEST_ID, judged.id.clone());
+        reply.set_own(name::REQUEST_ID, judged.id.clone());
         if let Some(limit) = &judged.limit {
-            self.show_limit(headers, limit, &judged);
+            self.show_limit(&mut reply, limit, &judged);
         }
         if let Some(saw) = judged.saw() {
-            headers.insert(name::SAW, saw);
+            reply.set_own(name::SAW, saw);
         }
         let duration = began.elapsed();
         let served = Served {
             method: &judged.facts.method,
-            status: response.status(),
+            status: reply.status,
             token: match &judged.caller {
                 Some(caller) => TokenLabel::Named(&caller.name),
                 None if judged.has_credential => TokenLabel::Other,
@@ -347,23 +345,21 @@ impl Proxy {
                 upstream,
             });
         }
-        ExchangeBody::wrap(response, ending)
+        ExchangeBody::wrap(reply, ending)
     }
 
-    fn show_limit(&self, headers: &mut HeaderMap, decision: &Decision, judged: &Judged) {
+    fn show_limit(&self, reply: &mut Reply<Body>, decision: &Decision, judged: &Judged) {
         let caller = judged.caller.as_ref().map(|caller| caller.place);
-        headers.insert(name::RATE_LIMIT_POLICY, self.limits.policy_header(decision.policy, caller).clone());
-        headers.insert(name::RATE_LIMIT, decision.header());
+        reply.set(name::RATE_LIMIT_POLICY, self.limits.policy_header(decision.policy, caller).clone());
+        reply.set(name::RATE_LIMIT, decision.header());
     }
 }
 
 /// An answer of another's, without what was meant for our connection to Grafana alone.
-fn answer(mut head: Head, body: Body) -> Response<Body> {
-    clean_answer(&mut head.headers, head.version);
-    let mut response = Response::new(body);
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
-    response
+fn answer(head: Head, body: Body) -> Reply<Body> {
+    let Head { status, version, mut fields, .. } = head;
+    clean_answer(&mut fields, version);
+    Reply { passed: fields, ..Reply::new(status, body) }
 }
 
 /// What is told of a request that was refused, or would have been.
@@ -390,10 +386,10 @@ fn tell(course: &Course, status: StatusCode, verdict: Verdict) -> Refusal {
     }
 }
 
-fn explain(headers: &mut HeaderMap, reason: Reason, status: StatusCode) {
-    headers.insert(name::REASON, HeaderValue::from_static(reason.code()));
+fn explain(reply: &mut Reply<Body>, reason: Reason, status: StatusCode) {
+    reply.set_own(name::REASON, HeaderValue::from_static(reason.code()));
     if let Some(value) = proxy_status(reason, Some(status)) {
-        headers.append(name::PROXY_STATUS, value);
+        reply.add(name::PROXY_STATUS, value);
     }
 }
 

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::request::Parts;
 
 use super::headers::{Stamp, write_request};
 use super::{Peer, Proxy};
@@ -13,7 +12,7 @@ use crate::domain::credential::{Changes, Outward};
 use crate::domain::decide::{
     Asked, Findings, Refused, Whom, decide, failures_key, limited, limits_unavailable, user_key,
 };
-use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
+use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, RequestParts};
 use crate::domain::limit::{Ask, Decision};
 use crate::domain::org;
 use crate::domain::request_id;
@@ -66,10 +65,9 @@ pub(super) struct Judged {
 impl Proxy {
     /// Judges a request by its head. `asks` says whether the limits are asked: a request that is refused anyway spends
     /// nothing. `chunked` says that its body comes without a length.
-    pub(super) fn judge(&self, parts: &Parts, peer: &Peer, asks: bool, chunked: bool) -> Box<Judged> {
-        let head = Head::collect(&parts.headers);
-        let asked =
-            Asked { method: &parts.method, uri: &parts.uri, headers: &parts.headers, head: &head, peer: peer.address };
+    pub(super) fn judge(&self, parts: &RequestParts, peer: &Peer, asks: bool, chunked: bool) -> Box<Judged> {
+        let head = Head::collect(&parts.fields);
+        let asked = Asked { method: &parts.method, uri: &parts.uri, head: &head, peer: peer.address };
         let found = decide(asked, &self.policy, |key| self.recorder.memory().organisation(key));
         let ask = found.ask.filter(|_| asks);
         let address = || failures_key(found.client, &self.policy.hash_key);
@@ -80,7 +78,7 @@ impl Proxy {
         let metrics = self.recorder.metrics();
         metrics.changed(found.credential.changes);
         metrics.decided(checked.decision, checked.shadowed);
-        let (id, id_is_theirs) = self.request_id(head.request_id);
+        let (id, id_is_theirs) = self.request_id(&head);
         let facts = RequestFacts::gather(
             &parts.method,
             &parts.uri,
@@ -119,7 +117,7 @@ impl Proxy {
             learn,
             outward,
             wants_upgrade: head.websocket().is_some(),
-            probe: head.probe.filter(|value| is_probe(value.as_bytes())).cloned(),
+            probe: head.probe.filter(|value| is_probe(value)).and_then(|value| head.fields.share(value)),
             refusal,
         })
     }
@@ -132,15 +130,17 @@ impl Proxy {
             .filter(|key| found.org.sent.is_none() && self.wants_organisation(*key))?;
         let value = match &found.credential.outward {
             Outward::Replace(value) => value.to_vec(),
-            _ => head.authorization.first()?.as_bytes().to_vec(),
+            _ => head.authorization.first()?.to_vec(),
         };
         Some(Secret::new(value))
     }
 
-    fn request_id(&self, theirs: Option<&HeaderValue>) -> (HeaderValue, bool) {
-        match theirs {
-            Some(value) if request_id::is_sane(value.as_bytes()) => (value.clone(), true),
-            _ => (self.new_request_id(), false),
+    /// The id of a request, and whether it brought its own.
+    fn request_id(&self, head: &Head<'_>) -> (HeaderValue, bool) {
+        let theirs = head.request_id.filter(|value| request_id::is_sane(value));
+        match theirs.and_then(|value| head.fields.share(value)) {
+            Some(value) => (value, true),
+            None => (self.new_request_id(), false),
         }
     }
 
@@ -150,9 +150,9 @@ impl Proxy {
         HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("unknown"))
     }
 
-    fn org_facts(&self, head: &Head<'_>, parts: &Parts, found: &Findings<'_>) -> OrgFacts {
+    fn org_facts(&self, head: &Head<'_>, parts: &RequestParts, found: &Findings<'_>) -> OrgFacts {
         let received = match head.organisation.first() {
-            Some(value) => Some(text(value.as_bytes())),
+            Some(value) => Some(text(value)),
             None => parts.uri.query().and_then(org::target_org).map(|value| text(value.as_bytes())),
         };
         OrgFacts { received, sent: found.org.sent, by: found.org.by }

@@ -8,6 +8,7 @@ pub mod headers;
 mod learn;
 mod peek;
 mod recall;
+mod reply;
 pub mod respond;
 mod upgrade;
 
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::exchange::ExchangeBody;
+pub use self::reply::Reply;
 pub use self::upgrade::Tunnel;
 use crate::body::UploadBounds;
 use crate::domain::decide::Policy;

@@ -1,11 +1,12 @@
 //! The only writer of our own answers.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use super::body::Body;
 use super::headers::name;
+use super::reply::Reply;
 use crate::domain::reason::{Reason, Source};
 
 /// What we say instead of forwarding.
@@ -39,28 +40,26 @@ impl Answer {
     }
 
     /// Writes the answer. `request_id` and `trace_id` let the reader find its line in the log.
-    pub fn into_response(self, request_id: &HeaderValue, trace_id: Option<&str>) -> Response<Body> {
+    pub fn into_reply(self, request_id: &HeaderValue, trace_id: Option<&str>) -> Reply<Body> {
         let bytes = self.body(request_id.to_str().unwrap_or_default(), trace_id.unwrap_or_default());
-        let mut response = Response::new(Body::full(bytes));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(name::REQUEST_ID, request_id.clone());
-        headers.insert(name::REASON, HeaderValue::from_static(self.reason.code()));
+        let mut reply = Reply::new(self.status, Body::full(bytes));
+        reply.add(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        reply.add(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        reply.add(name::REQUEST_ID, request_id.clone());
+        reply.add(name::REASON, HeaderValue::from_static(self.reason.code()));
         if let Some(value) = proxy_status(self.reason, None) {
-            headers.insert(name::PROXY_STATUS, value);
+            reply.add(name::PROXY_STATUS, value);
         }
         if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            reply.add(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.reason == Reason::MethodRefused {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+            reply.add(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         if self.close {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            reply.add(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        response
+        reply
     }
 
     /// Grafana's members, for Grafana's clients, and RFC 9457's, for everybody's.
@@ -124,18 +123,18 @@ const fn error_type(reason: Reason) -> &'static str {
 }
 
 /// The same answer as bytes, for a connection whose head could not be read and which therefore ends.
-pub fn as_bytes(response: &Response<Body>, with_body: bool) -> Vec<u8> {
-    let status = response.status();
+pub fn as_bytes(reply: &Reply<Body>, with_body: bool) -> Vec<u8> {
+    let status = reply.status;
     let mut bytes =
         format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or("")).into_bytes();
-    for (name, value) in response.headers() {
+    for (name, value) in &reply.own {
         bytes.extend_from_slice(name.as_str().as_bytes());
         bytes.extend_from_slice(b": ");
         bytes.extend_from_slice(value.as_bytes());
         bytes.extend_from_slice(b"\r\n");
     }
     let empty = Bytes::new();
-    let body = match response.body() {
+    let body = match &reply.body {
         Body::Full(Some(body)) => body,
         _ => &empty,
     };

@@ -31,14 +31,14 @@ async fn say_last_word(mut stream: Stream, fault: &Fault, client: IpAddr, began:
     let hint = hint_for(fault.reason);
     let mut answer = Answer::new(fault.reason, fault.detail.clone(), hint);
     answer.status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
-    let response = answer.into_response(&id, None);
+    let reply = answer.into_reply(&id, None);
     proxy.recorder().refused(Refusal {
         request_id: id.to_str().unwrap_or_default().to_owned(),
         client: Some(client),
         duration: began.elapsed(),
         ..Refusal::unread(fault.reason, fault.status, fault.detail.clone(), hint.to_owned())
     });
-    if stream.write_all(&as_bytes(&response, true)).await.is_ok() {
+    if stream.write_all(&as_bytes(&reply, true)).await.is_ok() {
         close(stream).await;
     }
 }

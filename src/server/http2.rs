@@ -14,7 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{COOKIE, HOST};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -31,7 +32,9 @@ use super::paced::Paced;
 use super::unread::{Patient, Reading};
 use super::{Arrival, Current, Settings};
 use crate::body::Uploaded;
+use crate::domain::fields::Fields;
 use crate::domain::framing::{Fault, check_decoded};
+use crate::domain::head::RequestParts;
 use crate::domain::reason::Reason;
 use crate::progress::Progress;
 use crate::proxy::{ExchangeBody, Peer};
@@ -184,19 +187,23 @@ impl Client {
         };
         let serving = self.current.load_full();
         let proxy = &serving.proxy;
-        let response = match translate(request, &self.settings) {
-            Ok(request) => {
+        let reply = match translate(request, &self.settings) {
+            Ok((parts, body)) => {
                 // A fault of ours in one request must not end the others.
-                let answer = AssertUnwindSafe(proxy.serve(request.map(Uploaded::Http2), &peer)).catch_unwind();
+                let answer = AssertUnwindSafe(proxy.serve(parts, Uploaded::Http2(body), &peer)).catch_unwind();
                 timed(answer, &progress).await.unwrap_or_else(|_| proxy.apologise(&peer))
             }
             Err(fault) => proxy.decline(&peer, &fault, hint_for(fault.reason)),
         };
         let reading = Reading::current();
-        if let Some(reading) = reading.as_ref().filter(|_| !response.body().is_end_stream()) {
+        if let Some(reading) = reading.as_ref().filter(|_| !reply.body.is_end_stream()) {
             reading.offer();
         }
-        response.map(|body| Timed { body, progress, timer: None, reading, _open: open })
+        let headers = reply.to_map();
+        let mut response = Response::new(Timed { body: reply.body, progress, timer: None, reading, _open: open });
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = headers;
+        response
     }
 }
 
@@ -258,7 +265,7 @@ impl Body for Timed {
 
 /// The request as it would have come over HTTP/1 (RFC 9113 §8.3.1): the authority as `Host`, the target in origin form, one
 /// line of cookies. h2 has refused upper case, connection fields and most control bytes already.
-fn translate(mut request: Request<Incoming>, settings: &Settings) -> Result<Request<Incoming>, Fault> {
+fn translate(mut request: Request<Incoming>, settings: &Settings) -> Result<(RequestParts, Incoming), Fault> {
     let malformed = |detail: &str| Fault { reason: Reason::HeadMalformed, status: 400, detail: detail.into() };
     trim(request.headers_mut());
     let uri = request.uri();
@@ -275,8 +282,8 @@ fn translate(mut request: Request<Incoming>, settings: &Settings) -> Result<Requ
         headers.insert(HOST, HeaderValue::try_from(authority).map_err(|_| malformed("`:authority` is no host."))?);
     }
     join_cookies(headers);
-    *request.version_mut() = Version::HTTP_11;
-    Ok(request)
+    let (Parts { method, uri, headers, .. }, body) = request.into_parts();
+    Ok((RequestParts { method, uri, fields: Fields::from(&headers) }, body))
 }
 
 /// HTTP/1 knows no blanks around a value; here they come through.

@@ -273,7 +273,7 @@ fn turn_away(stream: &Stream, address: IpAddr, proxy: &Proxy, encrypted: bool) {
         client: Some(address),
         ..Refusal::unread(answer.reason, answer.status.as_u16(), answer.detail.clone(), answer.hint.clone())
     });
-    let bytes = as_bytes(&answer.into_response(&id, None), true);
+    let bytes = as_bytes(&answer.into_reply(&id, None), true);
     let _ = match stream {
         Stream::Tcp(stream) if !encrypted => stream.try_write(&bytes),
         Stream::Unix(stream) => stream.try_write(&bytes),

@@ -1,9 +1,12 @@
 //! The head of an answer: strictly what RFC 9112 allows, so that nobody behind us reads its end elsewhere.
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use bytes::BytesMut;
+use http::{StatusCode, Version};
 use memchr::memchr;
 use smallvec::SmallVec;
+
+use crate::domain::fields::{Field, Fields, is};
+use crate::domain::framing::{count_controls, is_token};
 
 /// Bytes of a head at most.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -11,8 +14,8 @@ pub const MAX_HEAD: usize = 64 * 1024;
 /// Lines of a head at most.
 pub const MAX_LINES: usize = 100;
 
-/// Fields that we add to an answer on its way back: room for them is made at once.
-const ADDED: usize = 6;
+/// Most answers have no more.
+const USUAL_LINES: usize = 16;
 
 /// What every head begins with.
 const START: &[u8] = b"HTTP/1.";
@@ -25,7 +28,7 @@ pub struct Head {
     /// HTTP/1.1 or HTTP/1.0.
     pub version: Version,
     /// The fields, as they came.
-    pub headers: HeaderMap,
+    pub fields: Fields,
     /// Where the body ends.
     pub framing: Framing,
     /// Whether another request may follow on this connection.
@@ -53,68 +56,90 @@ pub struct Malformed(pub &'static str);
 /// Takes a complete head from the beginning of `buffer`, or nothing where its end has not come. `to_head` says that the
 /// request was a HEAD, whose answer has no body whatever it says.
 pub fn take(buffer: &mut BytesMut, to_head: bool) -> Result<Option<Head>, Malformed> {
-    let Some(lines) = Lines::find(buffer)? else { return Ok(None) };
-    parse(&buffer.split_to(lines.end).freeze(), &lines, to_head).map(Some)
+    let Some(found) = Found::find(buffer)? else { return Ok(None) };
+    let Found { lines, end, status, version, .. } = found;
+    let framing = found.said.framing(status, version, to_head)?;
+    // Whoever sends two framings, or a body where none may be, cannot be trusted with the place where it ends.
+    let said = found.said;
+    let doubtful = said.coded && said.length.is_some()
+        || status == StatusCode::NO_CONTENT && (said.coded || said.length.is_some_and(|length| length > 0));
+    let keep_alive = said.keep_alive && !doubtful && framing != Framing::UntilClose;
+    let fields = Fields::new(buffer.split_to(end).freeze(), lines);
+    Ok(Some(Head { status, version, fields, framing, keep_alive }))
 }
 
-/// Where the lines of a complete head end, each before its CRLF.
-struct Lines {
-    ends: SmallVec<[usize; 32]>,
+/// A complete head.
+struct Found {
+    status: StatusCode,
+    version: Version,
+    lines: Vec<Field>,
+    said: Said,
     /// Where the head ends, its blank line included.
     end: usize,
 }
 
-impl Lines {
+impl Found {
     /// Looks for the end of the head. What cannot become a head is told from its first bytes.
     fn find(bytes: &[u8]) -> Result<Option<Self>, Malformed> {
         if bytes.iter().zip(START).any(|(byte, wanted)| byte != wanted) {
             return Err(Malformed("it does not begin with HTTP/1"));
         }
-        let (mut ends, mut line) = (SmallVec::new(), 0);
-        while let Some(length) = bytes.get(line..).and_then(|rest| memchr(b'\n', rest)) {
-            let end = line + length;
-            if end > MAX_HEAD {
-                break;
+        let Some(end) = first_line(bytes)? else { return Ok(None) };
+        let (version, status) = status_line(bytes.get(..end - 2).unwrap_or_default())?;
+        let mut found = Self {
+            status,
+            version,
+            lines: Vec::with_capacity(USUAL_LINES),
+            said: Said { keep_alive: version == Version::HTTP_11, ..Said::default() },
+            end,
+        };
+        while let Some((line, next)) = next_line(bytes, found.end)? {
+            let start = std::mem::replace(&mut found.end, next);
+            if line.is_empty() {
+                // CR and LF of each line, and not one control byte more.
+                let whole = bytes.get(..next).unwrap_or_default();
+                let sound = count_controls(whole) == 2 * (found.lines.len() + 2);
+                return if sound { Ok(Some(found)) } else { Err(Malformed("a field of its head has no valid value")) };
             }
-            match bytes.get(line..end) {
-                Some(b"\r") => return Ok(Some(Self { ends, end: end + 1 })),
-                Some([.., b'\r']) if ends.len() > MAX_LINES => {
-                    return Err(Malformed("its head has more than 100 lines"));
-                }
-                Some([.., b'\r']) => ends.push(end - 1),
-                _ => return Err(Malformed("a line of its head ends in a bare LF")),
-            }
-            line = end + 1;
+            found.take(line, start)?;
         }
-        if bytes.len() > MAX_HEAD { Err(Malformed("its head is longer than 64 KiB")) } else { Ok(None) }
+        Ok(None)
+    }
+
+    fn take(&mut self, line: &[u8], start: usize) -> Result<(), Malformed> {
+        if self.lines.len() == MAX_LINES {
+            return Err(Malformed("its head has more than 100 lines"));
+        }
+        let colon = memchr(b':', line).ok_or(Malformed("a line of its head has no colon"))?;
+        let (name, value) = line.split_at(colon);
+        // Refuses what is no token: also a blank before the colon, and the blank that begins a folded line.
+        if !is_token(name) {
+            return Err(Malformed("a field of its head has no valid name"));
+        }
+        self.lines.push(Field::new(start, start + colon, start + line.len()));
+        self.said.look(name, value.get(1..).unwrap_or_default())
     }
 }
 
-fn parse(bytes: &Bytes, lines: &Lines, to_head: bool) -> Result<Head, Malformed> {
-    let mut ends = lines.ends.iter().copied();
-    let mut before = ends.next().unwrap_or_default();
-    let (version, status) = status_line(bytes.get(..before).unwrap_or_default())?;
-    let mut headers = HeaderMap::with_capacity(ends.len() + ADDED);
-    let mut found = Found { keep_alive: version == Version::HTTP_11, ..Found::default() };
-    for end in ends {
-        let start = before + 2;
-        let line = bytes.get(start..end).unwrap_or_default();
-        let colon = line.iter().position(|byte| *byte == b':').ok_or(Malformed("a line of its head has no colon"))?;
-        let (name, value) = line.split_at(colon);
-        // Refuses what is no token: also a blank before the colon, and the blank that begins a folded line.
-        let name = HeaderName::from_bytes(name).map_err(|_| Malformed("a field of its head has no valid name"))?;
-        let value = trim(value.get(1..).unwrap_or_default());
-        found.look(&name, value)?;
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(value));
-        headers.append(name, value.map_err(|_| Malformed("a field of its head has no valid value"))?);
-        before = end;
+/// Where the status line ends.
+fn first_line(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+    next_line(bytes, 0).map(|line| line.map(|(_, next)| next))
+}
+
+/// The line that begins at `from`, without its CR LF, and where the next one begins.
+fn next_line(bytes: &[u8], from: usize) -> Result<Option<(&[u8], usize)>, Malformed> {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let too_long = || Malformed("its head is longer than 64 KiB");
+    let Some(length) = memchr(b'\n', rest) else {
+        return if bytes.len() > MAX_HEAD { Err(too_long()) } else { Ok(None) };
+    };
+    if from + length > MAX_HEAD {
+        return Err(too_long());
     }
-    let framing = found.framing(status, version, to_head)?;
-    // Whoever sends two framings, or a body where none may be, cannot be trusted with the place where it ends.
-    let doubtful = found.coded && found.length.is_some()
-        || status == StatusCode::NO_CONTENT && (found.coded || found.length.is_some_and(|length| length > 0));
-    let keep_alive = found.keep_alive && !doubtful && framing != Framing::UntilClose;
-    Ok(Head { status, version, headers, framing, keep_alive })
+    match rest.get(..length) {
+        Some([line @ .., b'\r']) => Ok(Some((line, from + length + 1))),
+        _ => Err(Malformed("a line of its head ends in a bare LF")),
+    }
 }
 
 /// `HTTP/1.1 200 OK`; the words may be missing, and the blank before them, too.
@@ -133,26 +158,27 @@ fn status_line(line: &[u8]) -> Result<(Version, StatusCode), Malformed> {
     Ok((version, StatusCode::from_bytes(code).map_err(|_| malformed)?))
 }
 
-/// A value without the blanks around it (RFC 9110 §5.5).
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
-}
-
 /// What the fields say about the message itself.
-#[derive(Debug, Default)]
-struct Found {
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
     length: Option<u64>,
     coded: bool,
     keep_alive: bool,
 }
 
-impl Found {
-    fn look(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Malformed> {
-        match *name {
-            header::CONTENT_LENGTH => {
+impl Said {
+    fn look(&mut self, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
+        match name.len() {
+            10 if is(name, "connection") => {
+                let options: SmallVec<[&[u8]; 2]> = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).collect();
+                if options.iter().any(|option| option.eq_ignore_ascii_case(b"close")) {
+                    self.keep_alive = false;
+                } else if options.iter().any(|option| option.eq_ignore_ascii_case(b"keep-alive")) {
+                    self.keep_alive = true;
+                }
+            }
+            14 if is(name, "content-length") => {
+                let value = value.trim_ascii();
                 if self.length.is_some() {
                     return Err(Malformed("it has two lengths"));
                 }
@@ -162,17 +188,11 @@ impl Found {
                 }
                 self.length = Some(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')));
             }
-            header::TRANSFER_ENCODING if self.coded || !value.eq_ignore_ascii_case(b"chunked") => {
-                return Err(Malformed("its transfer coding is not chunked alone"));
-            }
-            header::TRANSFER_ENCODING => self.coded = true,
-            header::CONNECTION => {
-                let options: SmallVec<[&[u8]; 2]> = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).collect();
-                if options.iter().any(|option| option.eq_ignore_ascii_case(b"close")) {
-                    self.keep_alive = false;
-                } else if options.iter().any(|option| option.eq_ignore_ascii_case(b"keep-alive")) {
-                    self.keep_alive = true;
+            17 if is(name, "transfer-encoding") => {
+                if self.coded || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                    return Err(Malformed("its transfer coding is not chunked alone"));
                 }
+                self.coded = true;
             }
             _ => {}
         }

@@ -111,7 +111,8 @@ fn cookies_and_repeated_headers_keep_their_number_and_order() {
     );
     let program = Program::before(&origin.url(), &[]);
     let answer = get(program.data, "/login", &[]);
-    let cookies: Vec<_> = answer.headers.iter().filter(|(n, _)| n == "set-cookie").map(|(_, v)| v.as_str()).collect();
+    let cookies: Vec<_> =
+        answer.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case("set-cookie")).map(|(_, v)| v.as_str()).collect();
     assert_eq!(cookies, ["a=1; Path=/", "b=2; HttpOnly"]);
 }
 

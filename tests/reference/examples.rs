@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grafana_token_proxy::domain::classify::{Answer, Verdict, classify};
 use grafana_token_proxy::domain::credential::{Repair, judge};
+use grafana_token_proxy::domain::fields::Fields;
 use grafana_token_proxy::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
 use grafana_token_proxy::domain::org::OrgBy;
 use grafana_token_proxy::domain::reason::{Reason, Source};
@@ -117,11 +118,11 @@ fn map<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> HeaderMap {
 }
 
 fn facts(method: &str, target: &str, headers: &HeaderMap) -> RequestFacts {
-    let head = Head::collect(headers);
-    let lines: Vec<&[u8]> = head.authorization.iter().map(|value| value.as_bytes()).collect();
-    let found = judge(&lines, &[], Repair::On);
+    let fields = Fields::from(headers);
+    let head = Head::collect(&fields);
+    let found = judge(&head.authorization, &[], Repair::On);
     let auth = AuthFacts::from(&found);
-    let named = head.organisation.first().map(|value| value.to_str().unwrap());
+    let named = head.organisation.first().map(|value| std::str::from_utf8(value).unwrap());
     let org = OrgFacts {
         received: named.map(Into::into),
         sent: named.and_then(|org| org.parse().ok()),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::config::masking::{mask, mask_tokens};
 use crate::domain::classify::{Answer, classify};
 use crate::domain::credential::{Repair, judge};
+use crate::domain::fields::Fields;
 use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
 use crate::domain::org::OrgBy;
 use crate::domain::reason::Reason;
@@ -144,11 +145,11 @@ fn refusal(asked: &Question<'_>, status: StatusCode, headers: &HeaderMap, body: 
 
 /// What the request itself tells: as it was sent, without any repair.
 fn facts(asked: &Question<'_>) -> RequestFacts {
-    let head = Head::collect(asked.headers);
-    let lines: Vec<&[u8]> = head.authorization.iter().map(|value| value.as_bytes()).collect();
-    let found = judge(&lines, &[], Repair::Off);
+    let fields = Fields::from(asked.headers);
+    let head = Head::collect(&fields);
+    let found = judge(&head.authorization, &[], Repair::Off);
     let auth = AuthFacts::from(&found);
-    let named = head.organisation.first().and_then(|value| value.to_str().ok());
+    let named = head.organisation.first().and_then(|value| std::str::from_utf8(value).ok());
     let by = if named.is_some() { OrgBy::Client } else { OrgBy::None };
     let org = OrgFacts { received: named.map(Into::into), sent: named.and_then(|org| org.parse().ok()), by };
     let uri: Uri = asked.path.parse().unwrap_or_default();

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::super::secret_input;
 use super::paste::PastedRequest;
 use crate::domain::credential::{AuthForm, Repair, judge};
+use crate::domain::fields::Fields;
 use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, Spelling};
 use crate::domain::org::{self, OrgMode};
 use crate::domain::token::{TokenFacts, TokenKind};
@@ -70,10 +71,11 @@ impl Told {
     pub(super) fn facts(self, through_proxy: bool) -> Asked {
         let (knows_target, target) = (self.target.is_some(), self.target.unwrap_or_default());
         let (method, uri) = target;
-        let head = Head::collect(&self.headers);
-        let lines: Vec<&[u8]> = head.authorization.iter().map(|value| value.as_bytes()).collect();
+        let fields = Fields::from(&self.headers);
+        let head = Head::collect(&fields);
+        let lines = &head.authorization;
         let repair = if through_proxy { Repair::On } else { Repair::Off };
-        let found = judge(&lines, &[], repair);
+        let found = judge(lines, &[], repair);
         let mut auth = AuthFacts::from(&found);
         let mut session = false;
         let mut knows_token = !lines.is_empty();
@@ -115,12 +117,11 @@ const fn form_of(sent: AuthForm) -> &'static str {
 }
 
 fn organisation(head: &Head<'_>, uri: &Uri) -> OrgFacts {
-    let lines: Vec<&[u8]> = head.organisation.iter().map(|value| value.as_bytes()).collect();
     let settings = org::Settings { mode: OrgMode::Off, ..org::Settings::default() };
-    let named = head.organisation.first().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let named = head.organisation.first().map(|value| String::from_utf8_lossy(value).into_owned());
     let named = named.or_else(|| uri.query().and_then(org::target_org));
     let received = named.map(|named| named.chars().take(32).collect::<String>().into());
-    match org::decide(&lines, uri.path(), uri.query(), None, &settings) {
+    match org::decide(&head.organisation, uri.path(), uri.query(), None, &settings) {
         Ok(found) => OrgFacts { received, sent: found.sent, by: found.by },
         Err(_) => OrgFacts { received, ..OrgFacts::default() },
     }

@@ -11,6 +11,7 @@ use crate::domain::caller::Callers;
 use crate::domain::classify;
 use crate::domain::credential::{self, AuthForm, Changes, Judgement, Repair};
 use crate::domain::decide::{Asked, Policy, decide};
+use crate::domain::fields::Fields;
 use crate::domain::head::{AuthFacts, Head};
 use crate::domain::path_rule::{Costs, PathRules};
 use crate::domain::reason::Reason;
@@ -106,11 +107,11 @@ impl Findings {
             costs: Costs::default(),
             hash_key: key.clone(),
         };
-        let head = Head::collect(headers);
+        let fields = Fields::from(headers);
+        let head = Head::collect(&fields);
         let asked = Asked {
             method: &Method::GET,
             uri: &Uri::from_static("/api/org"),
-            headers,
             head: &head,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };

@@ -10,7 +10,7 @@ const TIMEOUT: Kind = Kind::Duration { least: Duration::from_millis(1), most: Du
 pub(super) const KEYS: &[Key] = &[
     Key {
         path: "http.max_head",
-        // hyper's read buffer cannot be smaller; a larger one is memory that every stranger may claim.
+        // What a browser with its cookies sends must fit; a larger bound is memory that every stranger may claim.
         kind: Kind::Size { least: 8 << 10, most: 1 << 20 },
         absent: None,
         default: "32KiB",

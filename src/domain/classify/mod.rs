@@ -96,13 +96,18 @@ impl Case<'_> {
     }
 }
 
-/// How closely to look at an answer with this head. Called for every answer: one comparison where the status is no
-/// refusal's.
-pub fn look(request: &RequestFacts, status: StatusCode, headers: &HeaderMap) -> Look {
+/// Whether an answer with this status is no refusal, whatever else it holds. Called for every answer.
+pub fn passes(status: StatusCode) -> bool {
     let status = status.as_u16();
-    if status < 300 && status != 207 || status == 304 {
+    status < 300 && status != 207 || status == 304
+}
+
+/// How closely to look at an answer with this head.
+pub fn look(request: &RequestFacts, status: StatusCode, headers: &HeaderMap) -> Look {
+    if passes(status) {
         return Look::Away;
     }
+    let status = status.as_u16();
     let route = || Route::of(request.uri.path());
     let needed = match status {
         301 | 302 | 303 | 307 | 308 if headers.contains_key(header::LOCATION) => return Look::AtHead,

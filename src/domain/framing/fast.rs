@@ -2,7 +2,8 @@
 //! leaves everything else to it (`tests` holds the two against each other).
 
 use super::line::{HeadSoFar, check_value, count_controls, is_token};
-use super::{Bounds, Field, request_line};
+use super::{Bounds, request_line};
+use crate::domain::fields::Field;
 
 /// A head that is complete and sound, with its size; its fields are pushed to `fields`.
 pub(super) fn whole_head(bytes: &[u8], bounds: &Bounds, fields: &mut Vec<Field>) -> Option<(HeadSoFar, usize)> {

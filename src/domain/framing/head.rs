@@ -6,32 +6,10 @@ use std::ops::Range;
 
 use super::line::{self, HeadSoFar, check_field, unterminated};
 use super::{Bounds, Fault, Framing, fast, request_line};
+use crate::domain::fields::Field;
 
-/// A field line of a head: places in its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
-    start: u32,
-    colon: u32,
-    end: u32,
-}
-
-impl Field {
-    pub(super) fn new(start: usize, colon: usize, end: usize) -> Self {
-        // A head is bounded far below 4 GiB.
-        let place = |at| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { start: place(start), colon: place(colon), end: place(end) }
-    }
-
-    /// Where its name stands.
-    pub const fn name(&self) -> Range<usize> {
-        self.start as usize..self.colon as usize
-    }
-
-    /// Where its value stands, the blanks around it included.
-    pub const fn value(&self) -> Range<usize> {
-        self.colon as usize + 1..self.end as usize
-    }
-}
+/// Most heads have no more fields.
+const USUAL_LINES: usize = 16;
 
 /// A head that is complete and sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,10 +63,16 @@ impl HeadReader {
         &self.fields
     }
 
+    /// Hands the fields of the head over that was found last.
+    pub fn take_fields(&mut self) -> Vec<Field> {
+        mem::take(&mut self.fields)
+    }
+
     /// Judges the beginning of `bytes`. After a head, its bytes and its body are to be taken away.
     pub fn read(&mut self, bytes: &[u8]) -> Result<Found, Fault> {
         if self.searched == 0 && self.blank == 0 {
             self.fields.clear();
+            self.fields.reserve(USUAL_LINES);
             if let Some((head, size)) = fast::whole_head(bytes, &self.bounds, &mut self.fields) {
                 return Ok(Found::Head(complete(&head, size)?));
             }

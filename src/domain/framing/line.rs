@@ -60,7 +60,7 @@ fn has_control(line: &[u8]) -> bool {
 }
 
 /// Control bytes other than the tab. Without a branch, so that it runs on many bytes at once.
-pub(super) fn count_controls(bytes: &[u8]) -> usize {
+pub fn count_controls(bytes: &[u8]) -> usize {
     let mut count = 0;
     for piece in bytes.chunks(128) {
         // At most 128 of them: a byte holds the sum.
@@ -125,7 +125,8 @@ const TOKEN: [bool; 256] = {
     table
 };
 
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+/// Whether it is a token: a name, a method (RFC 9110 §5.6.2).
+pub fn is_token(bytes: &[u8]) -> bool {
     let sound = bytes.iter().fold(true, |sound, byte| sound & TOKEN.get(usize::from(*byte)).copied().unwrap_or(false));
     sound && !bytes.is_empty()
 }

@@ -12,7 +12,8 @@ mod request_line;
 
 pub use self::dechunk::{Dechunker, Part};
 pub use self::decoded::check_decoded;
-pub use self::head::{Field, Found, HeadReader, RequestHead};
+pub use self::head::{Found, HeadReader, RequestHead};
+pub use self::line::{count_controls, is_token};
 use super::reason::Reason;
 
 /// What is wrong with the bytes of a client.

@@ -1,4 +1,6 @@
 use super::*;
+use crate::domain::fields::Field;
+use crate::domain::reason::Reason;
 
 const BOUNDS: Bounds = Bounds { max_head: 4096, max_headers: 20, max_target: 1024 };
 

@@ -1,45 +1,44 @@
 //! The head of an answer on its way back.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use http::{HeaderName, Version};
 use smallvec::SmallVec;
 
 use super::taken_away;
+use crate::domain::fields::{Fields, is};
 
 /// Takes off an answer what was meant for our connection to Grafana alone, or is ours to say.
-pub fn clean_answer(headers: &mut HeaderMap, version: Version) {
-    let mut remove: SmallVec<[HeaderName; 4]> = SmallVec::new();
-    let mut coded = false;
-    for name in headers.keys() {
-        match *name {
-            header::CONNECTION | header::UPGRADE | header::PROXY_AUTHENTICATE => remove.push(name.clone()),
-            header::TRANSFER_ENCODING => {
-                coded = true;
-                remove.push(name.clone());
-            }
-            _ if is_for_one_hop(name.as_str()) => remove.push(name.clone()),
-            _ => {}
-        }
-    }
-    if remove.is_empty() {
+pub fn clean_answer(fields: &mut Fields, version: Version) {
+    if !fields.names().any(is_for_one_hop) {
         return;
     }
-    let connection: SmallVec<[HeaderValue; 2]> = headers.get_all(header::CONNECTION).iter().cloned().collect();
-    let lines: SmallVec<[&HeaderValue; 2]> = connection.iter().collect();
-    remove.extend(taken_away(&lines).filter(|name| *name != header::SET_COOKIE));
-    for name in &remove {
-        headers.remove(name);
-    }
+    let coded = fields.contains("transfer-encoding");
+    let connection: SmallVec<[&[u8]; 2]> = fields.get_all("connection").collect();
+    let nominated: SmallVec<[HeaderName; 2]> =
+        taken_away(&connection).filter(|name| *name != http::header::SET_COOKIE).collect();
+    drop(connection);
     // Both framings: the coding wins (RFC 9112 §6.3), and a length beside it would break our answer.
-    if coded && version == Version::HTTP_11 {
-        headers.remove(header::CONTENT_LENGTH);
+    let no_length = coded && version == Version::HTTP_11;
+    fields.retain(|name| {
+        !(is_for_one_hop(name)
+            || no_length && is(name, "content-length")
+            || nominated.iter().any(|other| is(name, other.as_str())))
+    });
+}
+
+fn is_for_one_hop(name: &[u8]) -> bool {
+    match name.len() {
+        7 => is(name, "upgrade"),
+        10 => is(name, "connection") || is(name, "keep-alive"),
+        12 => is(name, "x-request-id"),
+        16 => is(name, "proxy-connection") || is_ours(name),
+        17 => is(name, "transfer-encoding") || is_ours(name),
+        18 => is(name, "proxy-authenticate") || is_ours(name),
+        length => length > 13 && is_ours(name),
     }
 }
 
-fn is_for_one_hop(name: &str) -> bool {
-    match name.as_bytes().first() {
-        Some(b'k') => name == "keep-alive",
-        Some(b'p') => name == "proxy-connection",
-        Some(b'x') => name.starts_with("x-token-proxy-") || name == "x-request-id",
-        _ => false,
-    }
+/// `X-Token-Proxy-*`.
+fn is_ours(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"x-token-proxy-";
+    name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }

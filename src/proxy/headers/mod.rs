@@ -3,7 +3,7 @@
 mod answer;
 mod outward;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 pub use self::answer::clean_answer;
 pub use self::outward::{Stamp, write_request};
@@ -20,15 +20,10 @@ pub mod name {
     pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
     pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
     pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-    pub const ORGANISATION: HeaderName = HeaderName::from_static("x-grafana-org-id");
-    pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-    pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-    pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-    pub const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 }
 
 /// What the `Connection` lines nominate and may take away.
-fn taken_away<'h>(lines: &[&'h HeaderValue]) -> impl Iterator<Item = HeaderName> + use<'h> {
+fn taken_away<'h>(lines: &[&'h [u8]]) -> impl Iterator<Item = HeaderName> + use<'h> {
     let names: Vec<HeaderName> = nominated(lines)
         .filter(|name| !matches!(name.to_ascii_lowercase().as_slice(), b"keep-alive" | b"close" | b"upgrade" | b"te"))
         .filter(|name| !is_protected(name))

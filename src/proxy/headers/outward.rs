@@ -4,14 +4,14 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use http::request::Parts;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-use super::{name, taken_away};
+use super::taken_away;
 use crate::domain::credential::Outward;
 use crate::domain::decide::{Findings, Policy};
-use crate::domain::head::{Head, is_plain};
+use crate::domain::fields::is;
+use crate::domain::head::{Head, Kind, RequestParts, is_plain};
 use crate::domain::org::OrgHeader;
 
 /// Most heads fit: no second allocation.
@@ -36,7 +36,7 @@ pub struct Stamp<'a> {
 
 /// Writes the head that Grafana gets, its last blank line included.
 pub fn write_request(
-    parts: &Parts,
+    parts: &RequestParts,
     head: &Head<'_>,
     found: &Findings<'_>,
     policy: &Policy,
@@ -51,16 +51,13 @@ pub fn write_request(
         out.extend_from_slice(piece.as_bytes());
     }
     let left_out = LeftOut::new(head, found, policy, stamp.request_id.is_some());
-    for (name, value) in &parts.headers {
-        if left_out.holds(name) {
-            continue;
-        }
-        match left_out.appended {
-            Some(last) if std::ptr::eq(last, value) => {
-                put(&mut out, name.as_str(), &[value.as_bytes(), b", ", stamp.peer.as_bytes()]);
-            }
-            _ => put(&mut out, name.as_str(), &[value.as_bytes()]),
-        }
+    let mut kinds = head.kinds.iter();
+    parts.fields.write(&mut out, |name, value| {
+        let kind = kinds.next().copied().unwrap_or(Kind::Dropped);
+        !left_out.holds(kind, name) && !left_out.appended.is_some_and(|last| std::ptr::eq(last, value))
+    });
+    if let Some(last) = left_out.appended {
+        put(&mut out, "x-forwarded-for", &[last, b", ", stamp.peer.as_bytes()]);
     }
     if let Some(value) = left_out.credential {
         put(&mut out, "authorization", &[value]);
@@ -73,7 +70,7 @@ pub fn write_request(
     }
     put_forwarding(&mut out, head, found.trusted, stamp);
     if let Some(protocol) = head.websocket() {
-        put(&mut out, "upgrade", &[protocol.as_bytes()]);
+        put(&mut out, "upgrade", &[protocol]);
         out.extend_from_slice(b"connection: Upgrade\r\n");
     }
     if head.trailers {
@@ -103,16 +100,16 @@ fn put(out: &mut Vec<u8>, name: &str, pieces: &[&[u8]]) {
 /// Who speaks to us, and how: `Host` where it is missing, `X-Forwarded-*`, `X-Real-IP`.
 fn put_forwarding(out: &mut Vec<u8>, head: &Head<'_>, trusted: bool, stamp: Stamp<'_>) {
     let peer = stamp.peer.as_bytes();
-    let host = head.host.unwrap_or(stamp.authority);
+    let host = head.host.unwrap_or(stamp.authority.as_bytes());
     if head.host.is_none() {
-        put(out, "host", &[host.as_bytes()]);
+        put(out, "host", &[host]);
     }
     // What a trusted hop said about its own client stays.
-    let said = |name: &HeaderName| trusted && head.forwarding.contains(&name);
-    if !said(&name::FORWARDED_FOR) {
+    let said = |name: &str| trusted && head.fields.contains(name);
+    if !said("x-forwarded-for") {
         put(out, "x-forwarded-for", &[peer]);
     }
-    if !said(&name::REAL_IP) {
+    if !said("x-real-ip") {
         // Grafana counts failed logins by this header: naming the hop would lock all of its users out together.
         if trusted {
             put(out, "x-real-ip", &[stamp.client.to_string().as_bytes()]);
@@ -120,17 +117,16 @@ fn put_forwarding(out: &mut Vec<u8>, head: &Head<'_>, trusted: bool, stamp: Stam
             put(out, "x-real-ip", &[peer]);
         }
     }
-    if !said(&name::FORWARDED_PROTO) {
+    if !said("x-forwarded-proto") {
         put(out, "x-forwarded-proto", &[stamp.scheme.as_bytes()]);
     }
-    if !said(&name::FORWARDED_HOST) {
-        put(out, "x-forwarded-host", &[host.as_bytes()]);
+    if !said("x-forwarded-host") {
+        put(out, "x-forwarded-host", &[host]);
     }
 }
 
 /// The fields that do not go on as they came.
 struct LeftOut<'a, 'h> {
-    head: &'a Head<'h>,
     trusted: bool,
     /// What stands in for all `Authorization` lines.
     credential: Option<&'a [u8]>,
@@ -139,7 +135,7 @@ struct LeftOut<'a, 'h> {
     policy: &'a Policy,
     nominated: SmallVec<[HeaderName; 2]>,
     /// The line to which we append who spoke to us.
-    appended: Option<&'h HeaderValue>,
+    appended: Option<&'h [u8]>,
 }
 
 impl<'a, 'h> LeftOut<'a, 'h> {
@@ -154,7 +150,6 @@ impl<'a, 'h> LeftOut<'a, 'h> {
             nominated.extend(taken_away(&head.connection));
         }
         Self {
-            head,
             trusted: found.trusted,
             credential,
             organisation: found.org.header != OrgHeader::Keep,
@@ -165,23 +160,20 @@ impl<'a, 'h> LeftOut<'a, 'h> {
         }
     }
 
-    fn holds(&self, header: &HeaderName) -> bool {
-        let by_name = match *header {
-            header::AUTHORIZATION => self.credential.is_some(),
-            header::ACCEPT | header::ACCEPT_ENCODING | header::HOST | header::USER_AGENT | header::COOKIE => false,
-            _ if *header == name::ORGANISATION => self.organisation,
-            _ if *header == name::REQUEST_ID => self.request_id,
-            _ => self.head.dropped.contains(&header) || (!self.trusted && self.head.forwarding.contains(&header)),
+    fn holds(&self, kind: Kind, name: &[u8]) -> bool {
+        let by_kind = match kind {
+            Kind::Plain => false,
+            Kind::Authorization => self.credential.is_some(),
+            Kind::Organisation => self.organisation,
+            Kind::RequestId => self.request_id,
+            Kind::Dropped => true,
+            Kind::Forwarding => !self.trusted,
+            Kind::Identity => !(self.trusted && any(&self.policy.clients.identity_headers, name)),
         };
-        by_name || self.is_seldom(header)
+        by_kind || any(&self.policy.authorization.restore_from, name) || any(&self.nominated, name)
     }
+}
 
-    /// What few requests carry and few configurations name.
-    fn is_seldom(&self, header: &HeaderName) -> bool {
-        let restore_from = &self.policy.authorization.restore_from;
-        let may_identify = || self.trusted && self.policy.clients.identity_headers.contains(header);
-        (!restore_from.is_empty() && restore_from.contains(header))
-            || (!self.head.identity.is_empty() && self.head.identity.contains(&header) && !may_identify())
-            || (!self.nominated.is_empty() && self.nominated.contains(header))
-    }
+fn any(names: &[HeaderName], name: &[u8]) -> bool {
+    names.iter().any(|other| is(name, other.as_str()))
 }

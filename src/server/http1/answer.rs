@@ -3,58 +3,57 @@
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{StatusCode, header};
 use http_body::Body;
 
 use super::request::Wishes;
 use crate::body::Coding;
+use crate::domain::fields::is;
+use crate::proxy::Reply;
 
-/// Writes the head of `response` to `out`. Returns how its body is framed, and whether another request may follow.
+/// Writes the head of `reply` to `out`. Returns how its body is framed, and whether another request may follow.
 /// `stays` is whether we would let it.
-pub(super) fn write_head<B: Body>(
-    out: &mut Vec<u8>,
-    response: &Response<B>,
-    wishes: &Wishes,
-    stays: bool,
-) -> (Coding, bool) {
-    let (status, headers) = (response.status(), response.headers());
+pub(super) fn write_head<B: Body>(out: &mut Vec<u8>, reply: &Reply<B>, wishes: &Wishes, stays: bool) -> (Coding, bool) {
+    let status = reply.status;
     let switches = status == StatusCode::SWITCHING_PROTOCOLS;
     let bodyless = status.is_informational() || status == StatusCode::NO_CONTENT;
-    let coding = match Coding::of(response.body()) {
+    let coding = match Coding::of(&reply.body) {
         _ if bodyless || wishes.head_only || status == StatusCode::NOT_MODIFIED => Coding::Ended,
         // HTTP/1.0 knows no chunks.
         Coding::Chunked if wishes.old_version => Coding::UntilClose,
         coding => coding,
     };
-    let stays = stays && wishes.keep_alive && coding != Coding::UntilClose && !closes(headers);
+    let stays = stays && wishes.keep_alive && coding != Coding::UntilClose && !reply.closes();
     out.extend_from_slice(if wishes.old_version { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes());
     out.extend_from_slice(b"\r\n");
     let mut dated = false;
-    for (name, value) in headers {
-        match *name {
-            header::CONTENT_LENGTH | header::TRANSFER_ENCODING => continue,
-            header::CONNECTION if !switches => continue,
-            header::DATE => dated = true,
-            _ => {}
+    reply.passed.write(out, |name, _| match name.len() {
+        4 if is(name, "date") => {
+            dated = true;
+            true
         }
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
+        14 => !is(name, "content-length"),
+        _ => true,
+    });
     match coding {
         Coding::Sized(length) => write_length(out, length),
         Coding::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         Coding::UntilClose => {}
         Coding::Ended if bodyless => {}
         // What a GET would have got.
-        Coding::Ended if wishes.head_only || status == StatusCode::NOT_MODIFIED => {
-            write_length_of_absent(out, response)
-        }
+        Coding::Ended if wishes.head_only || status == StatusCode::NOT_MODIFIED => write_length_of_absent(out, reply),
         Coding::Ended => write_length(out, 0),
+    }
+    for (name, value) in &reply.own {
+        if *name != header::CONNECTION || switches {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
     }
     if !switches {
         match (stays, wishes.old_version) {
@@ -70,10 +69,6 @@ pub(super) fn write_head<B: Body>(
     (coding, stays)
 }
 
-fn closes(headers: &HeaderMap) -> bool {
-    headers.get(header::CONNECTION).is_some_and(|value| value == "close")
-}
-
 fn write_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"content-length: ");
     out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
@@ -81,9 +76,9 @@ fn write_length(out: &mut Vec<u8>, length: u64) {
 }
 
 /// The length that another gave a body which does not come, or that one of ours would have.
-fn write_length_of_absent<B: Body>(out: &mut Vec<u8>, response: &Response<B>) {
-    let given = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if let Some(length) = given.or(response.body().size_hint().exact().filter(|length| *length > 0)) {
+fn write_length_of_absent<B: Body>(out: &mut Vec<u8>, reply: &Reply<B>) {
+    let given = reply.passed.get("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    if let Some(length) = given.or(reply.body.size_hint().exact().filter(|length| *length > 0)) {
         write_length(out, length);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderValue, StatusCode};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
@@ -20,9 +20,10 @@ use super::sink::Sink;
 use super::{LAST_CHANCE, PARK_AFTER, Switched};
 use crate::body::{Decoder, Inbound, Outgoing, Shared, Uploaded};
 use crate::domain::framing::{Fault, Found, Framing, HeadReader, RequestHead};
+use crate::domain::head::RequestParts;
 use crate::domain::reason::Reason;
 use crate::progress::{Progress, Wait};
-use crate::proxy::{ExchangeBody, Peer, Proxy};
+use crate::proxy::{ExchangeBody, Peer, Proxy, Reply};
 use crate::server::deadline::{Overdue, overdue};
 use crate::server::farewell::{close_within_bounds, end_within_bounds, say_last_word_within_bounds};
 use crate::server::{Current, Settings};
@@ -70,9 +71,8 @@ pub(super) struct Turn<'c> {
     timer: Pin<Box<Sleep>>,
     heads: HeadReader,
     served: u64,
-    /// The memory of the last answer's head and of its fields, for the next.
+    /// The memory of the last answer's head, for the next.
     out: Vec<u8>,
-    fields: HeaderMap,
 }
 
 impl<'c> Turn<'c> {
@@ -99,7 +99,6 @@ impl<'c> Turn<'c> {
             heads: HeadReader::new(settings.bounds()),
             served: 0,
             out: Vec::new(),
-            fields: HeaderMap::new(),
         }
     }
 
@@ -216,17 +215,15 @@ impl<'c> Turn<'c> {
 
     /// Serves one request.
     async fn exchange(&mut self, bytes: Bytes, head: RequestHead) -> After {
-        let fields = std::mem::take(&mut self.fields);
-        let (request, wishes) = match request::read(&bytes, &head, self.heads.fields(), fields) {
+        let (parts, wishes) = match request::read(bytes, &head, self.heads.take_fields()) {
             Ok(read) => read,
             Err(fault) => return After::Fault(fault),
         };
-        drop(bytes);
-        let request = request.map(|()| self.lend(head.framing, wishes.expects));
+        let body = self.lend(head.framing, wishes.expects);
         // A request is served whole by what is current when it begins.
         let serving = self.current.load_full();
-        match self.answer(&serving.proxy, request).await {
-            Some(response) => self.send(response, wishes).await,
+        match self.answer(&serving.proxy, parts, body).await {
+            Some(reply) => self.send(reply, wishes).await,
             None => After::Closed,
         }
     }
@@ -246,14 +243,14 @@ impl<'c> Turn<'c> {
     }
 
     /// Asks for the answer. `None`: nobody waits for it any more.
-    async fn answer(&mut self, proxy: &Proxy, request: Request<Uploaded>) -> Option<Response<ExchangeBody>> {
+    async fn answer(&mut self, proxy: &Proxy, parts: RequestParts, body: Uploaded) -> Option<Reply<ExchangeBody>> {
         let Self { client, peer, timer, .. } = self;
         // A fault of ours in one request must not end the others of this worker.
-        let mut service = pin!(AssertUnwindSafe(proxy.serve(request, peer)).catch_unwind());
+        let mut service = pin!(AssertUnwindSafe(proxy.serve(parts, body, peer)).catch_unwind());
         poll_fn(|cx| {
             loop {
-                if let Poll::Ready(response) = service.as_mut().poll(cx) {
-                    return Poll::Ready(Some(response.unwrap_or_else(|_| proxy.apologise(peer))));
+                if let Poll::Ready(reply) = service.as_mut().poll(cx) {
+                    return Poll::Ready(Some(reply.unwrap_or_else(|_| proxy.apologise(peer))));
                 }
                 if client.lock().poll_gone(cx).is_ready() {
                     return Poll::Ready(None);
@@ -269,19 +266,17 @@ impl<'c> Turn<'c> {
     }
 
     /// Sends the answer.
-    async fn send(&mut self, response: Response<ExchangeBody>, wishes: Wishes) -> After {
+    async fn send(&mut self, reply: Reply<ExchangeBody>, wishes: Wishes) -> After {
         let stays = !self.drain.is_cancelled() && (self.client.is_lent() || self.client.lock().discard());
         let mut out = std::mem::take(&mut self.out);
         out.clear();
-        let (coding, stays) = write_head(&mut out, &response, &wishes, stays);
-        let (mut parts, body) = response.into_parts();
-        parts.headers.clear();
-        self.fields = parts.headers;
-        let mut outgoing = Outgoing::framed(out, body, coding, wishes.trailers);
+        let (coding, stays) = write_head(&mut out, &reply, &wishes, stays);
+        let switches = reply.status == StatusCode::SWITCHING_PROTOCOLS;
+        let mut outgoing = Outgoing::framed(out, reply.body, coding, wishes.trailers);
         let sent = self.write(&mut outgoing).await;
         let (out, body) = outgoing.into_parts();
         self.out = out;
-        if sent && parts.status == http::StatusCode::SWITCHING_PROTOCOLS {
+        if sent && switches {
             return After::Switched(Box::new(body));
         }
         drop(body);
