@@ -160,3 +160,6 @@ async fn told(terminate: &mut Signal, interrupt: &mut Signal) {
         _ = interrupt.recv() => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

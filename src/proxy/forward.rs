@@ -43,6 +43,8 @@ impl Proxy {
     pub async fn serve(&self, parts: RequestParts, body: Uploaded, peer: &Peer) -> Reply<ExchangeBody> {
         let began = Instant::now();
         let (mut ending, in_flight) = self.begin(peer);
+        #[cfg(test)]
+        assert_ne!(parts.uri.path(), super::PANICS, "asked for with {:?}", parts.fields.get("authorization"));
         let overloaded = in_flight > self.max_in_flight;
         let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
         let mut judged = self.judge(&parts, peer, !overloaded, chunked);

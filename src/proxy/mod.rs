@@ -30,6 +30,10 @@ use crate::progress::Progress;
 use crate::telemetry::Recorder;
 use crate::upstream::Upstream;
 
+/// The path whose request panics, for the test of what that does to others. No program that is not a test knows it.
+#[cfg(test)]
+pub const PANICS: &str = "/api/a-fault-of-ours";
+
 /// Bounds of the request path.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -14,12 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::endpoint::Socket;
-use super::{Arrival, Current, Settings, farewell, http1, http2};
+use super::{Arrival, Current, Settings, crowd, farewell, http1, http2};
 use crate::domain::framing::Fault;
 use crate::domain::proxy_protocol::{self, Parsed};
 use crate::domain::reason::Reason;
 use crate::proxy::Proxy;
-use crate::proxy::respond::{Answer, as_bytes};
 use crate::stream::Stream;
 use crate::telemetry::Refusal;
 
@@ -115,7 +114,7 @@ impl Accepting {
         let serving = self.current.load_full();
         let slot = Slot::take(&self.connections);
         if self.connections.load(Relaxed) > serving.settings.max_connections {
-            turn_away(&stream, address, &serving.proxy, serving.settings.tls.is_some());
+            crowd::turn_away(stream, address, &serving, &self.tasks);
             return;
         }
         let gauge = serving.proxy.recorder().metrics().connection();
@@ -258,25 +257,4 @@ fn record(proxy: &Proxy, client: IpAddr, reason: Reason, status: u16, detail: St
         client: Some(client),
         ..Refusal::unread(reason, status, detail, farewell::hint_for(reason).to_owned())
     });
-}
-
-/// Says why a connection is not served, without reading from it. Nothing can be said in plain words where TLS is expected.
-fn turn_away(stream: &Stream, address: IpAddr, proxy: &Proxy, encrypted: bool) {
-    let answer = Answer::new(
-        Reason::Overloaded,
-        "The proxy holds as many connections as it may (`http.max_connections`).",
-        "Retry in a second; close idle connections, or raise the bound.",
-    );
-    let id = proxy.new_request_id();
-    proxy.recorder().refused(Refusal {
-        request_id: id.to_str().unwrap_or_default().to_owned(),
-        client: Some(address),
-        ..Refusal::unread(answer.reason, answer.status.as_u16(), answer.detail.clone(), answer.hint.clone())
-    });
-    let bytes = as_bytes(&answer.into_reply(&id, None), true);
-    let _ = match stream {
-        Stream::Tcp(stream) if !encrypted => stream.try_write(&bytes),
-        Stream::Unix(stream) => stream.try_write(&bytes),
-        Stream::Tcp(_) | Stream::Tls(_) => Ok(0),
-    };
 }

@@ -1,5 +1,6 @@
 //! From the client: listen, accept, connection.
 
+mod crowd;
 mod deadline;
 mod endpoint;
 mod farewell;
