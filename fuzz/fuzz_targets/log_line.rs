@@ -91,6 +91,7 @@ fuzz_target!(|data: &[u8]| {
         facts: &facts,
         status: StatusCode::OK,
         request_id: &id,
+        own_id: false,
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         token_name: None,
         fingerprint: None,

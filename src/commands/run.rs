@@ -1,7 +1,9 @@
 //! `run`: serves until told to stop.
 
+use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -29,7 +31,7 @@ use crate::telemetry::{Events, Log, LogGuard};
 pub fn run(effective: Effective, watched: Watched, load: &dyn Fn() -> Effective) -> ExitCode {
     let out = io::stdout();
     let terminal = out.is_terminal();
-    let started = start_log(&effective.config, Box::new(out), terminal);
+    let started = start_log(&effective.config, unbuffered(out), terminal);
     let outcome = started.and_then(|(log, guard)| serve(effective, watched, load, log).map(|code| (code, guard)));
     match outcome {
         Ok((code, guard)) => {
@@ -40,6 +42,14 @@ pub fn run(effective: Effective, watched: Watched, load: &dyn Fn() -> Effective)
             complain(&error.to_string(), error.cure());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Lines come whole: the buffer of the standard output would only look for their ends once more.
+fn unbuffered(out: io::Stdout) -> Box<dyn io::Write + Send> {
+    match out.as_fd().try_clone_to_owned() {
+        Ok(own) => Box::new(File::from(own)),
+        Err(_) => Box::new(out),
     }
 }
 

@@ -340,6 +340,7 @@ impl Proxy {
                 facts: &judged.facts,
                 status: served.status,
                 request_id: &judged.id,
+                own_id: judged.own_id,
                 client: judged.client,
                 token_name: judged.caller.as_ref().map(|caller| &*caller.name),
                 fingerprint: judged.fingerprint,

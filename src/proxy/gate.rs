@@ -24,6 +24,8 @@ use crate::limits::{Checked, Round, Slot};
 pub(super) struct Judged {
     /// The id, as it goes to Grafana and back to the client.
     pub id: HeaderValue,
+    /// It is of our own making.
+    pub own_id: bool,
     /// What may be said about the request later.
     pub facts: RequestFacts,
     /// The client.
@@ -101,6 +103,7 @@ impl Proxy {
         };
         Box::new(Judged {
             id,
+            own_id: !id_is_theirs,
             facts,
             client: found.client,
             fingerprint: found.credential.token.and(found.key).map(|key| key.fingerprint()),

@@ -49,7 +49,8 @@ struct Spoken {
 
 impl Tell for Spoken {
     fn opening(&self) -> Opening<'_> {
-        Opening { at: self.at, level: self.level, event: self.said.event.as_deref().unwrap_or("program") }
+        let event = Field::Text(self.said.event.as_deref().unwrap_or("program").into());
+        Opening { at: self.at, level: self.level, event }
     }
 
     fn tell(&self, keys: &mut impl Keys) {

@@ -3,7 +3,7 @@
 //! Written key by key into the text that is kept: with `log.requests: all` each request pays for a line.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,10 +18,14 @@ use crate::domain::token::Fingerprint;
 #[derive(Clone, Debug)]
 pub(super) enum Field<'a> {
     Static(&'static str),
+    /// A text in which nothing has to be escaped.
+    Plain(&'a str),
     Text(Cow<'a, str>),
     Address(IpAddr),
     Print(Fingerprint),
     Integer(u64),
+    /// A number as it is written.
+    Digits(&'a str),
     Millis(Duration),
     List(&'a [&'static str]),
 }
@@ -30,7 +34,12 @@ pub(super) enum Field<'a> {
 pub(super) trait Keys {
     fn put(&mut self, key: &'static str, value: Field<'_>);
 
-    #[inline]
+    /// The line so far, where it is one of text, and a number for the way in which it is written.
+    fn as_text(&mut self) -> Option<(u8, &mut String)> {
+        None
+    }
+
+    #[inline(always)]
     fn put_some(&mut self, key: &'static str, value: Option<Field<'_>>) {
         if let Some(value) = value {
             self.put(key, value);
@@ -39,11 +48,11 @@ pub(super) trait Keys {
 }
 
 /// How a line begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Opening<'a> {
     pub at: SystemTime,
     pub level: Level,
-    pub event: &'a str,
+    pub event: Field<'a>,
 }
 
 /// What makes a line.
@@ -98,10 +107,14 @@ impl<'o> Json<'o> {
         self.out.push_str(if self.is_empty { "\"timestamp\":\"" } else { ",\"timestamp\":\"" });
         self.is_empty = false;
         put_timestamp(self.out, opening.at);
-        self.out.push_str("\",\"level\":\"");
-        self.out.push_str(opening.level.name());
-        self.out.push_str("\",\"event\":");
-        put_json_text(self.out, opening.event);
+        // In one piece, for each line has them.
+        self.out.push_str(match opening.level {
+            Level::Debug => "\",\"level\":\"debug\",\"event\":",
+            Level::Info => "\",\"level\":\"info\",\"event\":",
+            Level::Warn => "\",\"level\":\"warn\",\"event\":",
+            Level::Error => "\",\"level\":\"error\",\"event\":",
+        });
+        self.put_value(opening.event);
     }
 
     pub(super) fn end(self) {
@@ -115,35 +128,42 @@ impl Keys for Json<'_> {
     fn put(&mut self, key: &'static str, value: Field<'_>) {
         self.out.push_str(if std::mem::take(&mut self.is_empty) { "\"" } else { ",\"" });
         self.out.push_str(key);
+        self.out.push_str("\":");
+        self.put_value(value);
+    }
+
+    fn as_text(&mut self) -> Option<(u8, &mut String)> {
+        Some((0, self.out))
+    }
+}
+
+impl Json<'_> {
+    #[inline(always)]
+    fn put_value(&mut self, value: Field<'_>) {
         let out = &mut *self.out;
         match value {
             // Names of ours: nothing in them has to be escaped.
-            Field::Static(text) => {
-                out.push_str("\":\"");
+            Field::Static(text) | Field::Plain(text) => {
+                out.push('"');
                 out.push_str(text);
                 out.push('"');
             }
-            Field::Text(text) => {
-                out.push_str("\":");
-                put_json_text(out, &text);
-            }
+            Field::Text(text) => put_json_text(out, &text),
             Field::Address(_) | Field::Print(_) => {
-                out.push_str("\":\"");
+                out.push('"');
                 put_plain(out, &value);
                 out.push('"');
             }
             Field::List(list) => {
-                out.push_str("\":[");
+                out.push('[');
                 for (number, item) in list.iter().enumerate() {
                     out.push_str(if number > 0 { "," } else { "" });
                     put_json_text(out, item);
                 }
                 out.push(']');
             }
-            Field::Integer(_) | Field::Millis(_) => {
-                out.push_str("\":");
-                put_plain(out, &value);
-            }
+            Field::Digits(text) => out.push_str(text),
+            Field::Integer(_) | Field::Millis(_) => put_plain(out, &value),
         }
     }
 }
@@ -155,7 +175,7 @@ impl<'o> Logfmt<'o> {
         out.push_str("timestamp=");
         put_timestamp(out, opening.at);
         let _ = write!(out, " level={} event=", opening.level.name());
-        put_logfmt_text(out, opening.event);
+        put_logfmt(out, &opening.event);
         Self(out)
     }
 }
@@ -164,6 +184,10 @@ impl Keys for Logfmt<'_> {
     fn put(&mut self, key: &'static str, value: Field<'_>) {
         let _ = write!(self.0, " {key}=");
         put_logfmt(self.0, &value);
+    }
+
+    fn as_text(&mut self) -> Option<(u8, &mut String)> {
+        Some((1, self.0))
     }
 }
 
@@ -186,7 +210,7 @@ impl<'o> Pretty<'o> {
         let _ = write!(out, "{dim}");
         put_timestamp(out, opening.at);
         let _ = write!(out, "{dim:#} {loud}{:<5}{loud:#} ", opening.level.name());
-        put_logfmt_text(out, opening.event);
+        put_logfmt(out, &opening.event);
         Self { out, dim, bold }
     }
 }
@@ -199,6 +223,11 @@ impl Keys for Pretty<'_> {
         put_logfmt(self.out, &value);
         let _ = write!(self.out, "{style:#}");
     }
+
+    fn as_text(&mut self) -> Option<(u8, &mut String)> {
+        let is_plain = self.dim == Style::new();
+        Some((if is_plain { 2 } else { 3 }, self.out))
+    }
 }
 
 /// RFC 3339 with milliseconds, in UTC.
@@ -210,20 +239,20 @@ pub fn timestamp(at: SystemTime) -> String {
 
 thread_local! {
     /// The second of the last timestamp, with its text: most lines are of the same second as the one before.
-    static SECOND: Cell<(u64, [u8; 19])> = const { Cell::new((u64::MAX, [0; 19])) };
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
 }
 
 fn put_timestamp(out: &mut String, at: SystemTime) {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (mut second, mut text) = SECOND.get();
-    if second != since.as_secs() {
-        second = since.as_secs();
-        text = spell(OffsetDateTime::from(UNIX_EPOCH + Duration::from_secs(second)));
-        SECOND.set((second, text));
-    }
-    out.push_str(std::str::from_utf8(&text).unwrap_or_default());
-    out.push('.');
-    put_digits(out, since.subsec_millis());
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != since.as_secs() {
+            *second = since.as_secs();
+            let spelt = spell(OffsetDateTime::from(UNIX_EPOCH + Duration::from_secs(*second)));
+            *text = std::str::from_utf8(&spelt).unwrap_or_default().to_owned();
+        }
+        out.push_str(text);
+    });
+    put_thousandths(out, since.subsec_millis());
     out.push('Z');
 }
 
@@ -242,11 +271,29 @@ fn spell(at: OffsetDateTime) -> [u8; 19] {
     text
 }
 
-/// Three digits.
-fn put_digits(out: &mut String, number: u32) {
-    for digit in [number / 100, number / 10 % 10, number % 10] {
-        out.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
+/// `.000.001.002` and so on: a look costs a quarter of the divisions.
+const THOUSANDTHS: &str = match std::str::from_utf8(&THOUSANDTHS_BYTES) {
+    Ok(text) => text,
+    Err(_) => "",
+};
+
+#[allow(clippy::indexing_slicing, reason = "the compiler evaluates it, and would refuse")]
+const THOUSANDTHS_BYTES: [u8; 4000] = {
+    let mut text = [b'.'; 4000];
+    let mut number = 0;
+    while number < 1000 {
+        text[number * 4 + 1] = b'0' + (number / 100) as u8;
+        text[number * 4 + 2] = b'0' + (number / 10 % 10) as u8;
+        text[number * 4 + 3] = b'0' + (number % 10) as u8;
+        number += 1;
     }
+    text
+};
+
+/// A point and three digits.
+fn put_thousandths(out: &mut String, number: u32) {
+    let begin = number as usize % 1000 * 4;
+    out.push_str(THOUSANDTHS.get(begin..begin + 4).unwrap_or_default());
 }
 
 /// Numbers, and what consists of digits and marks that stand for themselves everywhere.
@@ -255,10 +302,13 @@ fn put_plain(out: &mut String, value: &Field<'_>) {
     match value {
         Field::Integer(number) => out.push_str(buffer.format(*number)),
         Field::Millis(time) => {
-            let micros = time.as_secs().saturating_mul(1_000_000) + u64::from(time.subsec_nanos() + 500) / 1000;
-            out.push_str(buffer.format(micros / 1000));
-            out.push('.');
-            put_digits(out, u32::try_from(micros % 1000).unwrap_or_default());
+            // Numbers of 32 bits, for nearly all fit, and cost half.
+            let micros = (time.subsec_nanos() + 500) / 1000;
+            match u32::try_from(time.as_secs()).ok().and_then(|seconds| seconds.checked_mul(1000)) {
+                Some(millis) => out.push_str(buffer.format(millis.saturating_add(micros / 1000))),
+                None => out.push_str(buffer.format(time.as_secs().saturating_mul(1000) + u64::from(micros / 1000))),
+            }
+            put_thousandths(out, micros % 1000);
         }
         Field::Print(print) => print.with_text(|text| out.push_str(text)),
         // Most addresses are of four numbers, for which the machinery of formatting is dear.
@@ -271,7 +321,8 @@ fn put_plain(out: &mut String, value: &Field<'_>) {
         Field::Address(address) => {
             let _ = write!(out, "{address}");
         }
-        Field::Static(_) | Field::Text(_) | Field::List(_) => {}
+        Field::Digits(text) => out.push_str(text),
+        Field::Static(_) | Field::Plain(_) | Field::Text(_) | Field::List(_) => {}
     }
 }
 
@@ -318,7 +369,7 @@ const fn is_acted_on(c: char) -> bool {
 
 fn put_logfmt(out: &mut String, value: &Field<'_>) {
     match value {
-        Field::Static(text) => put_logfmt_text(out, text),
+        Field::Static(text) | Field::Plain(text) => put_logfmt_text(out, text),
         Field::Text(text) => put_logfmt_text(out, text),
         Field::List(list) => out.push_str(&list.join(",")),
         plain => put_plain(out, plain),
@@ -342,7 +393,7 @@ mod tests {
     impl Tell for Line<'_> {
         fn opening(&self) -> Opening<'_> {
             let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
-            Opening { at, level: Level::Warn, event: "request_refused" }
+            Opening { at, level: Level::Warn, event: Field::Static("request_refused") }
         }
 
         fn tell(&self, keys: &mut impl Keys) {
@@ -351,6 +402,24 @@ mod tests {
             keys.put("detail", Field::Text(self.0.into()));
             keys.put("changes", Field::List(&["scheme_case", "quotes_removed"]));
             keys.put("duration_ms", Field::Millis(Duration::from_micros(1234)));
+        }
+    }
+
+    #[test]
+    fn durations_are_rounded_to_microseconds_however_long_they_are() {
+        for (nanos, text) in [
+            (0, "0.000"),
+            (499, "0.000"),
+            (500, "0.001"),
+            (1_234_567, "1.235"),
+            (999_999_499, "999.999"),
+            (999_999_500, "1000.000"),
+            (4_294_967_000_000_000, "4294967000.000"),
+            (4_294_968_000_000_000, "4294968000.000"),
+        ] {
+            let mut out = String::new();
+            put_plain(&mut out, &Field::Millis(Duration::from_nanos(nanos)));
+            assert_eq!(out, text);
         }
     }
 

@@ -22,6 +22,9 @@ const PIECE: usize = 4096;
 /// Room that is kept for the next lines; what a burst took is given back.
 const ROOM: usize = 64 * 1024;
 
+/// After each write, so long more lines may come together: one line alone is written at once, and many cost no call each.
+const REST: Duration = Duration::from_millis(10);
+
 /// A destination that would block (a pipe that somebody set so) is asked again after this.
 const RETRY: Duration = Duration::from_millis(5);
 
@@ -116,6 +119,7 @@ impl Pen {
             }
             lines.clear();
             lines.shrink_to(ROOM);
+            waiting.rest(REST);
         }
         waiting.finish();
     }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use super::format::Tell;
 use super::lines::Lines;
 use super::mailbox::Mailbox;
-use super::record::{Refusal, ServedLine};
+use super::record::Refusal;
 use super::ring::Ring;
+use super::served::ServedLine;
 use super::teller::{self, Missed, Teller};
 use super::{Level, LogFormat, LogSettings, RequestLines};
 

@@ -86,6 +86,11 @@ impl<T: Content> Mailbox<T> {
         Turn::Filled
     }
 
+    /// For the thread: sleeps for a while though there may be something, so that more comes together; unless it is to end.
+    pub(super) fn rest(&self, time: Duration) {
+        drop(self.filled.wait_timeout_while(self.lock(), time, |state| !state.ends));
+    }
+
     /// For the thread: everything is done.
     pub(super) fn finish(&self) {
         self.lock().has_ended = true;
@@ -148,6 +153,17 @@ mod tests {
                 all.iter().filter(|number| *number / 10_000 == which).map(|number| number % 10_000).collect();
             assert_eq!(its, (0..5000).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn a_rest_lasts_and_ends_with_the_end() {
+        let mailbox = Mailbox::<Vec<u32>>::default();
+        let began = Instant::now();
+        mailbox.put(|all| all.push(1));
+        mailbox.rest(Duration::from_millis(20));
+        assert!(began.elapsed() >= Duration::from_millis(20));
+        mailbox.end(Instant::now());
+        mailbox.rest(Duration::from_secs(3600));
     }
 
     #[test]

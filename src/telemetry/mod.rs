@@ -14,6 +14,7 @@ mod record;
 mod redact;
 pub mod ring;
 mod scrape;
+mod served;
 mod teller;
 
 use std::sync::Arc;
@@ -26,9 +27,10 @@ pub use self::format::timestamp;
 pub use self::log::{Log, LogGuard};
 pub use self::memory::Memory;
 pub use self::metrics::{Backend, Gauge, Metrics, Sources};
-pub use self::record::{Refusal, ServedLine};
+pub use self::record::Refusal;
 pub use self::redact::redact;
 pub use self::scrape::Exposition;
+pub use self::served::ServedLine;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::Level;
@@ -18,7 +17,7 @@ use crate::domain::reason::Reason;
 use crate::domain::token::Fingerprint;
 
 /// What a line shows of one text of a stranger, at most.
-const MOST: usize = 512;
+pub(super) const MOST: usize = 512;
 
 /// Paths may be longer, and are what a reader looks for.
 const MOST_PATH: usize = 2048;
@@ -136,9 +135,9 @@ pub(super) struct RefusalLine<'a>(pub(super) &'a Refusal, pub(super) u64);
 impl Tell for RefusalLine<'_> {
     fn opening(&self) -> Opening<'_> {
         if self.0.shadow {
-            return Opening { at: self.0.at, level: Level::Info, event: "request_would_be_refused" };
+            return Opening { at: self.0.at, level: Level::Info, event: Field::Static("request_would_be_refused") };
         }
-        Opening { at: self.0.at, level: self.0.reason.level().into(), event: "request_refused" }
+        Opening { at: self.0.at, level: self.0.reason.level().into(), event: Field::Static("request_refused") }
     }
 
     fn tell(&self, keys: &mut impl Keys) {
@@ -146,47 +145,13 @@ impl Tell for RefusalLine<'_> {
     }
 }
 
-/// A request that was served, for `log.requests: all`.
-#[derive(Clone, Copy, Debug)]
-pub struct ServedLine<'a> {
-    /// When it was answered.
-    pub at: SystemTime,
-    /// The request.
-    pub facts: &'a RequestFacts,
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// Its id.
-    pub request_id: &'a HeaderValue,
-    /// Who sent it.
-    pub client: IpAddr,
-    /// The configured name of its token.
-    pub token_name: Option<&'a str>,
-    /// What stands for its token.
-    pub fingerprint: Option<Fingerprint>,
-    /// From its head to the head of the answer.
-    pub duration: Duration,
-    /// Of that, Grafana's.
-    pub upstream: Option<Duration>,
-}
-
-impl Tell for ServedLine<'_> {
-    fn opening(&self) -> Opening<'_> {
-        Opening { at: self.at, level: Level::Info, event: "request_served" }
-    }
-
-    fn tell(&self, keys: &mut impl Keys) {
-        keys.put("status", Field::Integer(self.status.as_u16().into()));
-        keys.put("request_id", shown(self.request_id.as_bytes(), MOST));
-        keys.put_some("trace_id", self.facts.trace_id().map(|id| Field::Text(id.into())));
-        put_request(keys, self.facts, Some(self.client), self.token_name);
-        put_decisions(keys, self.facts, self.fingerprint);
-        keys.put("duration_ms", Field::Millis(self.duration));
-        keys.put_some("upstream_ms", self.upstream.map(Field::Millis));
-    }
-}
-
 /// What was asked, and by whom. Of a request that could not be read there is only the client.
-fn put_request(keys: &mut impl Keys, facts: &RequestFacts, client: Option<IpAddr>, token_name: Option<&str>) {
+pub(super) fn put_request(
+    keys: &mut impl Keys,
+    facts: &RequestFacts,
+    client: Option<IpAddr>,
+    token_name: Option<&str>,
+) {
     if !facts.unread {
         keys.put("method", Field::Text(cut_text(facts.method.as_str(), MOST)));
         keys.put("path", Field::Text(cut_text(facts.uri.path(), MOST_PATH)));
@@ -197,7 +162,7 @@ fn put_request(keys: &mut impl Keys, facts: &RequestFacts, client: Option<IpAddr
     keys.put_some("token_name", token_name.map(|name| Field::Text(name.into())));
 }
 
-fn put_decisions(keys: &mut impl Keys, facts: &RequestFacts, fingerprint: Option<Fingerprint>) {
+pub(super) fn put_decisions(keys: &mut impl Keys, facts: &RequestFacts, fingerprint: Option<Fingerprint>) {
     if facts.unread {
         return;
     }
@@ -216,7 +181,7 @@ fn put_decisions(keys: &mut impl Keys, facts: &RequestFacts, fingerprint: Option
 }
 
 /// What a stranger sent, fit to be told: no secret, at most `most` bytes, bytes that are no UTF-8 as `\xff`.
-fn shown(bytes: &[u8], most: usize) -> Field<'_> {
+pub(super) fn shown(bytes: &[u8], most: usize) -> Field<'_> {
     Field::Text(cut(bytes, most))
 }
 

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 /// What stands where a secret stood.
-const MARK: &str = "[redacted]";
+pub(super) const MARK: &str = "[redacted]";
 
 /// From this length on a mixed word is a secret: identifiers that Grafana makes itself are shorter.
 const LONG: usize = 24;

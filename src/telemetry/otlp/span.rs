@@ -51,10 +51,11 @@ fn text(text: &str) -> Value {
 
 fn value(field: &Field) -> Value {
     match field {
-        Field::Static(value) => text(value),
+        Field::Static(value) | Field::Plain(value) => text(value),
         Field::Text(value) => text(value),
         Field::Address(address) => text(&address.to_string()),
         Field::Print(print) => text(&print.to_string()),
+        Field::Digits(number) => json!({"intValue": number}),
         // 64 bits are a string in protobuf's JSON.
         Field::Integer(number) => json!({"intValue": number.to_string()}),
         Field::Millis(time) => json!({"doubleValue": time.as_secs_f64() * 1000.0}),

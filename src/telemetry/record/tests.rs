@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use http::Method;
+use http::{HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
 
 use super::*;
@@ -10,8 +10,8 @@ use crate::domain::credential::{Change, Changes};
 use crate::domain::head::{AuthFacts, OrgFacts};
 use crate::domain::org::OrgBy;
 use crate::domain::token::{HashKey, TokenFacts};
-use crate::telemetry::LogFormat;
 use crate::telemetry::format::write_line;
+use crate::telemetry::{LogFormat, ServedLine};
 
 const TOKEN: &str = "glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a";
 
@@ -101,6 +101,7 @@ fn a_served_request_has_the_same_keys_without_a_reason() {
         facts: &refusal.facts,
         status: StatusCode::OK,
         request_id: &HeaderValue::from_static("req-1"),
+        own_id: false,
         client: refusal.client.unwrap(),
         token_name: Some("reports"),
         fingerprint: refusal.fingerprint,
