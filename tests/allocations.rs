@@ -81,9 +81,9 @@ fn an_accepted_request_allocates_no_more_than_it_must() {
     let wide = ["--rate", "1000000/s", "--burst", "1000000"];
     let mut told = Vec::new();
     for (name, most, more, lines) in [
-        ("a token", 10, &[][..], format!("Authorization: Bearer {TOKEN}\r\n")),
-        ("a token that is repaired", 11, &[], format!("authorization: {TOKEN}%0A\r\n")),
-        ("an organisation", 10, &["--org", "1"], format!("Authorization: Bearer {TOKEN}\r\n")),
+        ("a token", 9, &[][..], format!("Authorization: Bearer {TOKEN}\r\n")),
+        ("a token that is repaired", 10, &[], format!("authorization: {TOKEN}%0A\r\n")),
+        ("an organisation", 9, &["--org", "1"], format!("Authorization: Bearer {TOKEN}\r\n")),
     ] {
         let address = start(upstream, &[&wide[..], more].concat());
         let request = format!(
@@ -102,6 +102,6 @@ fn an_accepted_request_allocates_no_more_than_it_must() {
     }
     for (name, blocks, most) in told {
         // What timers and other threads allocate meanwhile is a few for thousands of requests.
-        assert!(blocks < f64::from(most) + 0.1, "{name}: {blocks:.2} allocations for a request, more than {most}");
+        assert!(blocks < f64::from(most) + 0.5, "{name}: {blocks:.2} allocations for a request, more than {most}");
     }
 }

@@ -46,13 +46,15 @@ fn is_refusal(line: &Value, request_id: &str) -> bool {
     is("event", "request_refused") && is("request_id", request_id)
 }
 
-/// The log writes one whole line at a time.
+/// The log writes whole lines, one or more at a time.
 impl Write for Journal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Ok(line) = serde_json::from_slice::<Value>(bytes) else { return Ok(bytes.len()) };
-        match self.narrator.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            Some(narrator) => narrator.tell(&line)?,
-            None => self.lines.send_modify(|lines| lines.push(line)),
+        for line in bytes.split(|byte| *byte == b'\n') {
+            let Ok(line) = serde_json::from_slice::<Value>(line) else { continue };
+            match self.narrator.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                Some(narrator) => narrator.tell(&line)?,
+                None => self.lines.send_modify(|lines| lines.push(line)),
+            }
         }
         Ok(bytes.len())
     }
@@ -71,7 +73,9 @@ mod tests {
         let mut journal = Journal::new();
         let served = b"{\"event\":\"request_served\",\"request_id\":\"a\"}\n";
         let refused = b"{\"event\":\"request_refused\",\"request_id\":\"a\",\"detail\":\"d\"}\n";
-        journal.write_all(served).unwrap();
+        let other = b"{\"event\":\"request_refused\",\"request_id\":\"b\",\"detail\":\"e\"}\n";
+        journal.write_all(&[&served[..], other].concat()).unwrap();
+        assert_eq!(journal.refusal("b").await.unwrap()["detail"], "e");
         let asked = journal.clone();
         let question = tokio::spawn(async move { asked.refusal("a").await });
         tokio::task::yield_now().await;
