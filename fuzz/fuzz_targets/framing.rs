@@ -24,7 +24,7 @@ fn scan(bytes: &[u8], size: usize) -> Result<u64, u16> {
                     Found::Blank(size) => size,
                     Found::Head(head) => {
                         seen += 1;
-                        assert!(heads.fields().iter().all(|field| field.value().end < head.size));
+                        assert!(heads.take_fields().iter().all(|field| field.value().end < head.size));
                         body = match head.framing {
                             Framing::None => None,
                             Framing::Sized(length) => Some(Body::Sized(length)),

@@ -33,7 +33,7 @@ pub enum Found {
     More,
     /// So many bytes of a blank line, which are to be dropped.
     Blank(usize),
-    /// A head. Its fields are [`HeadReader::fields`].
+    /// A head. Its fields are [`HeadReader::take_fields`].
     Head(RequestHead),
 }
 
@@ -56,11 +56,6 @@ impl HeadReader {
     /// Before the first head of a connection.
     pub const fn new(bounds: Bounds) -> Self {
         Self { bounds, blank: 0, head: None, line: 0, searched: 0, fields: Vec::new() }
-    }
-
-    /// The fields of the head that was found last.
-    pub fn fields(&self) -> &[Field] {
-        &self.fields
     }
 
     /// Hands the fields of the head over that was found last.

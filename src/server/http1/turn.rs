@@ -247,22 +247,8 @@ impl<'c> Turn<'c> {
         let Self { client, peer, timer, .. } = self;
         // A fault of ours in one request must not end the others of this worker.
         let mut service = pin!(AssertUnwindSafe(proxy.serve(parts, body, peer)).catch_unwind());
-        poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(reply) = service.as_mut().poll(cx) {
-                    return Poll::Ready(Some(reply.unwrap_or_else(|_| proxy.apologise(peer))));
-                }
-                if client.lock().poll_gone(cx).is_ready() {
-                    return Poll::Ready(None);
-                }
-                match overdue(&peer.progress, timer.as_mut(), cx) {
-                    Overdue::Nothing => return Poll::Pending,
-                    Overdue::Exchange => {}
-                    Overdue::Connection => return Poll::Ready(None),
-                }
-            }
-        })
-        .await
+        let answered = watched(client, &peer.progress, timer, |cx| service.as_mut().poll(cx)).await?;
+        Some(answered.unwrap_or_else(|_| proxy.apologise(peer)))
     }
 
     /// Sends the answer.
@@ -297,23 +283,35 @@ impl<'c> Turn<'c> {
     async fn write(&mut self, outgoing: &mut Outgoing<ExchangeBody>) -> bool {
         let Self { client, peer, settings, timer, .. } = self;
         let mut sink = Sink { client, progress: &peer.progress, patience: settings.body_timeout };
-        poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(written) = outgoing.poll_write(&mut sink, cx) {
-                    return Poll::Ready(written.is_ok());
-                }
-                if client.lock().poll_gone(cx).is_ready() {
-                    return Poll::Ready(false);
-                }
-                match overdue(&peer.progress, timer.as_mut(), cx) {
-                    Overdue::Nothing => return Poll::Pending,
-                    Overdue::Exchange => {}
-                    Overdue::Connection => return Poll::Ready(false),
-                }
-            }
-        })
-        .await
+        let written = watched(client, &peer.progress, timer, |cx| outgoing.poll_write(&mut sink, cx)).await;
+        written.is_some_and(|written| written.is_ok())
     }
+}
+
+/// What comes of `step`, unless before that the client has gone, or a deadline has passed that ends the connection.
+async fn watched<T>(
+    client: &Shared,
+    progress: &Progress,
+    timer: &mut Pin<Box<Sleep>>,
+    mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(done) = step(cx) {
+                return Poll::Ready(Some(done));
+            }
+            if client.lock().poll_gone(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            match overdue(progress, timer.as_mut(), cx) {
+                Overdue::Nothing => return Poll::Pending,
+                // The exchange has to look at it.
+                Overdue::Exchange => {}
+                Overdue::Connection => return Poll::Ready(None),
+            }
+        }
+    })
+    .await
 }
 
 /// Whether the process ends; wakes the task when it begins to.
