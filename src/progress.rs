@@ -99,11 +99,6 @@ impl Progress {
         self.epoch + Duration::from_nanos(nanoseconds)
     }
 
-    /// How old the connection is.
-    pub fn age(&self) -> Duration {
-        self.epoch.elapsed()
-    }
-
     /// Marks what is overdue at `now`, and says whether anything new is.
     pub fn expire(&self, now: Instant) -> bool {
         let now = u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX);

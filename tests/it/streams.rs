@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::wire::{connect, read_answer};
 use crate::support::{Origin, Program, ask, get};
@@ -185,6 +185,43 @@ fn a_websocket_is_joined_and_closed_from_either_side() {
     stream.read_to_end(&mut rest).unwrap();
     pending.extend_from_slice(&rest);
     assert_eq!(pending, b"hello\x81\x00\n\n\r\x00echo");
+}
+
+#[test]
+fn a_tunnel_is_one_of_the_connections_and_gets_what_came_with_its_request() {
+    let origin = Origin::new(|_, stream| {
+        stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n").unwrap();
+        let mut early = [0; 5];
+        stream.read_exact(&mut early).unwrap();
+        stream.write_all(&early).unwrap();
+        // Held open until the client ends it.
+        let _ = stream.read(&mut early);
+        false
+    });
+    let program = Program::before(&origin.url(), &["--http-max-connections", "1", "--workers", "1"]);
+    let mut tunnel = connect(program.data);
+    tunnel.write_all(b"GET /api/live/ws HTTP/1.1\r\nHost: g\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\nearly").unwrap();
+    let mut pending = Vec::new();
+    assert_eq!(read_answer(&mut tunnel, &mut pending, true).unwrap().status, 101);
+    let mut echo = vec![0; 5 - pending.len()];
+    tunnel.read_exact(&mut echo).unwrap();
+    assert_eq!([pending, echo].concat(), b"early");
+    let turned_away = || {
+        let answer = read_answer(&mut connect(program.data), &mut Vec::new(), false);
+        answer.is_some_and(|answer| answer.reason() == Some("overloaded"))
+    };
+    assert!(turned_away());
+    drop(tunnel);
+    let patience = Instant::now() + Duration::from_secs(20);
+    let is_free = || {
+        let mut stream = connect(program.data);
+        stream.write_all(b"TRACE / HTTP/1.1\r\nHost: g\r\n\r\n").unwrap();
+        read_answer(&mut stream, &mut Vec::new(), false).is_some_and(|answer| answer.status == 405)
+    };
+    while !is_free() {
+        assert!(Instant::now() < patience, "the place of a tunnel that ended is not free");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
