@@ -2,6 +2,7 @@
 #![no_main]
 
 use grafana_token_proxy::domain::classify::{Answer, classify, look};
+use grafana_token_proxy::domain::fields::Fields;
 use grafana_token_proxy::domain::head::RequestFacts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use libfuzzer_sys::fuzz_target;
@@ -19,6 +20,7 @@ fuzz_target!(|data: &[u8]| {
         headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+    let headers = Fields::from(&headers);
     let facts = RequestFacts::default();
     let _ = look(&facts, status, &headers);
     let verdict = classify(&facts, &Answer { status, headers: &headers, body });

@@ -81,6 +81,11 @@ impl Fields {
         self.get_all(name).next()
     }
 
+    /// The first value of a field, where it is plain text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| value.is_ascii()).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
     /// A value of one of these fields, without copying it.
     pub fn share(&self, value: &[u8]) -> Option<HeaderValue> {
         HeaderValue::from_maybe_shared(self.bytes.slice_ref(value)).ok()

@@ -155,13 +155,13 @@ impl Proxy {
 
     /// Passes on what may be a refusal, with its reason where it is one.
     async fn explain_answer(&self, head: Head, body: Incoming, course: &mut Course) -> Reply<Body> {
-        let (status, headers) = (head.status, head.fields.to_map());
-        let (seen, body) = match classify::look(&course.judged.facts, status, &headers) {
+        let (status, headers) = (head.status, &head.fields);
+        let (seen, body) = match classify::look(&course.judged.facts, status, headers) {
             Look::Away => return answer(head, Body::Passing(body)),
             Look::AtHead => (Vec::new(), Body::Passing(body)),
-            Look::AtBody => peek::peek(body, &headers).await,
+            Look::AtBody => peek::peek(body, headers).await,
         };
-        let seen = classify::Answer { status, headers: &headers, body: &seen };
+        let seen = classify::Answer { status, headers, body: &seen };
         let verdict = classify(&course.judged.facts, &seen);
         let mut reply = answer(head, body);
         if let Some(verdict) = verdict {

@@ -59,7 +59,7 @@ async fn ask(upstream: &Upstream, head: Vec<u8>) -> Option<u32> {
     if head.status != StatusCode::OK {
         return None;
     }
-    let (seen, _) = peek(body, &head.fields.to_map()).await;
+    let (seen, _) = peek(body, &head.fields).await;
     serde_json::from_slice::<Organisation>(&seen).ok().map(|organisation| organisation.id)
 }
 

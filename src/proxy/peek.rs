@@ -5,11 +5,11 @@ use std::io::Read;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 
 use super::body::{Body, Peeked};
+use crate::domain::fields::Fields;
 use crate::upstream::Incoming;
 
 /// Bytes looked at, decoded or not, at most.
@@ -19,7 +19,7 @@ const MAX_SEEN: usize = 64 * 1024;
 const MAX_DELAY: Duration = Duration::from_millis(500);
 
 /// Reads the beginning of `body`: what it says, decoded, and the body with nothing missing.
-pub(super) async fn peek(mut body: Incoming, headers: &HeaderMap) -> (Vec<u8>, Body) {
+pub(super) async fn peek(mut body: Incoming, headers: &Fields) -> (Vec<u8>, Body) {
     let length = body.size_hint();
     let mut frames: VecDeque<Frame<Bytes>> = VecDeque::new();
     let mut total = 0;
@@ -44,8 +44,8 @@ pub(super) async fn peek(mut body: Incoming, headers: &HeaderMap) -> (Vec<u8>, B
 }
 
 /// Undoes `Content-Encoding` as far as the bytes go.
-fn decode(raw: Vec<u8>, headers: &HeaderMap) -> Vec<u8> {
-    let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
+fn decode(raw: Vec<u8>, headers: &Fields) -> Vec<u8> {
+    let coding = headers.get("content-encoding").map(<[u8]>::to_ascii_lowercase);
     let mut seen = match coding.as_deref() {
         Some(b"gzip" | b"x-gzip") => read(flate2::read::GzDecoder::new(raw.as_slice())),
         Some(b"deflate") => inflate(&raw),
@@ -84,14 +84,15 @@ fn read(decoder: impl Read) -> Vec<u8> {
 mod tests {
     use std::io::Write;
 
+    use http::HeaderMap;
+
     use super::*;
 
     const BODY: &[u8] = br#"{"message":"Invalid API key"}"#;
 
     fn encoded(coding: &'static str, bytes: Vec<u8>) -> Vec<u8> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_ENCODING, http::HeaderValue::from_static(coding));
-        decode(bytes, &headers)
+        let pair = (http::header::CONTENT_ENCODING, http::HeaderValue::from_static(coding));
+        decode(bytes, &Fields::from(&HeaderMap::from_iter([pair])))
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {

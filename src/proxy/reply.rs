@@ -38,8 +38,10 @@ impl<B> Reply<B> {
 
     /// Puts a field on that another's answer cannot have: [`clean_answer`](super::headers::clean_answer) takes it away.
     pub fn set_own(&mut self, name: HeaderName, value: HeaderValue) {
-        self.own.retain(|(own, _)| *own != name);
-        self.own.push((name, value));
+        match self.own.iter_mut().find(|(own, _)| *own == name) {
+            Some(place) => place.1 = value,
+            None => self.own.push((name, value)),
+        }
     }
 
     /// The first of our own fields of a name.

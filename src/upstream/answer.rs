@@ -6,7 +6,7 @@ use memchr::memchr;
 use smallvec::SmallVec;
 
 use crate::domain::fields::{Field, Fields, is};
-use crate::domain::framing::{count_controls, is_token};
+use crate::domain::framing::{count_controls, name_end};
 
 /// Bytes of a head at most.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -110,12 +110,16 @@ impl Found {
         if self.lines.len() == MAX_LINES {
             return Err(Malformed("its head has more than 100 lines"));
         }
-        let colon = memchr(b':', line).ok_or(Malformed("a line of its head has no colon"))?;
-        let (name, value) = line.split_at(colon);
         // Refuses what is no token: also a blank before the colon, and the blank that begins a folded line.
-        if !is_token(name) {
-            return Err(Malformed("a field of its head has no valid name"));
-        }
+        let Some(colon) = name_end(line) else {
+            let has_colon = line.contains(&b':');
+            return Err(Malformed(if has_colon {
+                "a field of its head has no valid name"
+            } else {
+                "a line of its head has no colon"
+            }));
+        };
+        let (name, value) = line.split_at(colon);
         self.lines.push(Field::new(start, start + colon, start + line.len()));
         self.said.look(name, value.get(1..).unwrap_or_default())
     }

@@ -103,7 +103,7 @@ impl Seen {
         let facts = facts(method, target, &headers);
         let answered = map(self.from.headers().iter().chain(self.more).copied());
         let status = StatusCode::from_u16(self.status).unwrap();
-        let answer = Answer { status, headers: &answered, body: self.body.as_bytes() };
+        let answer = Answer { status, headers: &Fields::from(&answered), body: self.body.as_bytes() };
         let verdict = classify(&facts, &answer).unwrap_or_else(|| panic!("{} is no refusal", self.call));
         let Verdict { reason, detail, hint, permission } = verdict;
         let upstream = Some(Duration::from_micros(4_210));

@@ -123,7 +123,7 @@ impl Reply {
 }
 
 fn refusal(asked: &Question<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Refusal> {
-    let judged = classify(&facts(asked), &Answer { status, headers, body });
+    let judged = classify(&facts(asked), &Answer { status, headers: &Fields::from(headers), body });
     let told = headers.get("x-token-proxy-reason").and_then(|value| value.to_str().ok()).and_then(Reason::parse);
     let Some(reason) = told else {
         return judged.map(|verdict| Refusal {

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
 use super::request::{Asked, supposed};
 use crate::domain::classify::{Answer, Verdict, classify};
+use crate::domain::fields::Fields;
 use crate::domain::head::{AuthFacts, OrgFacts, RequestFacts, Spelling};
 use crate::domain::reason::Reason;
 use crate::domain::token::{Damage, TokenFacts, TokenKind};
@@ -52,7 +53,10 @@ type Change = (&'static str, fn(&mut RequestFacts));
 
 impl Supposition {
     fn verdict(&self, seen: &Seen) -> Option<Verdict> {
-        classify(&self.request, &Answer { status: seen.status, headers: &self.headers, body: &seen.body })
+        classify(
+            &self.request,
+            &Answer { status: seen.status, headers: &Fields::from(&self.headers), body: &seen.body },
+        )
     }
 
     fn with(&self, (when, change): Change) -> Self {

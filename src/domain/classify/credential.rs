@@ -105,7 +105,7 @@ pub(super) fn explain_vague(case: &Case<'_>) -> Finding {
     if is_password(request) {
         // Refused before any handler: no client of Grafana took user and password. A handler that says no more than
         // `Unauthorized` (login/ping) may have seen a wrong password just as well.
-        let by_middleware = case.header(http::header::CONTENT_TYPE).contains("charset");
+        let by_middleware = case.header("content-type").contains("charset");
         return if bare && by_middleware {
             Finding::new(
                 Reason::CredentialNotRecognised,

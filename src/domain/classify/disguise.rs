@@ -1,7 +1,5 @@
 //! Refusals in the disguise of 207, 400, 404, 410 and 500. What hides none has no reason.
 
-use http::header;
-
 use super::super::credential::AuthForm;
 use super::super::head::RequestFacts;
 use super::super::reason::Reason;
@@ -52,8 +50,8 @@ pub(super) fn query_value<'r>(request: &'r RequestFacts, name: &str) -> Option<&
 fn bad_head(case: &Case<'_>) -> Option<Finding> {
     let Body::Text(text) = &case.body else { return None };
     let go = text.starts_with("400 Bad Request")
-        && case.header(header::CONTENT_TYPE) == "text/plain; charset=utf-8"
-        && !case.headers.contains_key(header::X_CONTENT_TYPE_OPTIONS);
+        && case.header("content-type") == "text/plain; charset=utf-8"
+        && !case.headers.contains("x-content-type-options");
     go.then(|| Finding::new(Reason::HeadMalformed, format!("Grafana's HTTP server says `{}`", message::quoted(text))))
 }
 

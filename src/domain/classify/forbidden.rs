@@ -1,7 +1,5 @@
 //! 403.
 
-use http::header;
-
 use super::super::reason::Reason;
 use super::body::{Body, Document};
 use super::{Case, Finding, apiserver, credential, datasource, disguise, marks, message, message_id};
@@ -52,7 +50,7 @@ fn origin(case: &Case<'_>) -> Option<Finding> {
             "Grafana's CSRF check compares the hosts in `Origin` and `Host` where a session cookie came along",
         ));
     }
-    let live = case.route.is_live() || case.headers.contains_key(header::SEC_WEBSOCKET_VERSION);
+    let live = case.route.is_live() || case.headers.contains("sec-websocket-version");
     (live && case.body.is_text("Forbidden")).then(|| {
         Finding::new(
             Reason::LiveOriginNotAllowed,

@@ -1,6 +1,8 @@
 //! The words of a verdict: the detail says what speaks for the reason and what else is wrong, the hint names the next
 //! step for this very request.
 
+use std::fmt::{self, Display};
+
 use super::super::head::RequestFacts;
 use super::super::reason::{Reason, Source};
 use super::super::token::TokenKind;
@@ -85,7 +87,9 @@ fn remarks(case: &Case<'_>, reason: Reason) -> Vec<String> {
 /// The next step, where the request decides it; else the row's cure.
 fn next_step(case: &Case<'_>, finding: &Finding) -> String {
     let request = case.request;
-    let (what, endpoint) = (describe::credential(request), describe::endpoint(case));
+    let what = describe::credential(request);
+    // Most hints do without it.
+    let endpoint = fmt::from_fn(|f| f.write_str(&describe::endpoint(case)));
     let caller = describe::caller(request);
     let named = matches!(finding.reason, Reason::OrgMismatch | Reason::PermissionMissing | Reason::NotAMember);
     let org = if named { describe::organisation(request) } else { None };
@@ -252,7 +256,7 @@ fn first_sentence(text: &str) -> &str {
     text.split_once(". ").map_or(text, |(first, _)| first)
 }
 
-fn permission(case: &Case<'_>, finding: &Finding, caller: &str, endpoint: &str, org: &str) -> String {
+fn permission(case: &Case<'_>, finding: &Finding, caller: &str, endpoint: impl Display, org: &str) -> String {
     let place = if super::disguise::asks_for_organisation(case.request) { format!(" in {org}") } else { String::new() };
     let nobody = credential::sends_nothing(case.request);
     match finding.permission.as_deref() {
@@ -303,7 +307,7 @@ fn root_url(case: &Case<'_>) -> String {
 }
 
 fn retry_after(case: &Case<'_>) -> String {
-    let value = case.header(http::header::RETRY_AFTER);
+    let value = case.header("retry-after");
     match value.parse::<u32>() {
         Ok(seconds) => format!(", and retry after {seconds} s"),
         Err(_) if marks::passed_on(case.headers) => String::new(),

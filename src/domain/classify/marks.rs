@@ -1,19 +1,15 @@
 //! Who wrote an answer: Grafana leaves marks on its own, on a datasource's that it passes on, and none on others'.
 
-use http::{HeaderMap, header};
+use memchr::memmem;
 
+use super::super::fields::Fields;
 use super::Case;
 use super::body::Body;
 
 /// Whether Grafana's proxy for datasources and plugins wrote its marks on an answer.
-pub(super) fn passed_on(headers: &HeaderMap) -> bool {
-    let holds = |name, needle: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .any(|value: &http::HeaderValue| value.to_str().is_ok_and(|value| value.contains(needle)))
-    };
-    holds(header::CONTENT_SECURITY_POLICY, "sandbox") || holds(header::VIA, " grafana")
+pub(super) fn passed_on(headers: &Fields) -> bool {
+    let holds = |name, needle| headers.get_all(name).any(|value| memmem::find(value, needle).is_some());
+    holds("content-security-policy", b"sandbox") || holds("via", b" grafana")
 }
 
 /// What Grafana's middleware gives its JSON: with the character set in capitals, as next to nobody else writes it.
@@ -21,14 +17,14 @@ pub(super) fn passed_on(headers: &HeaderMap) -> bool {
 pub(super) const MIDDLEWARE_TYPE: &str = "application/json; charset=UTF-8";
 
 /// Whether any of the headers is there that Grafana puts on its answers. Most can be switched off one by one.
-pub(super) fn has_default_headers(headers: &HeaderMap) -> bool {
-    let is = |name: header::HeaderName, expected: &[&str]| {
-        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| expected.contains(&value))
+pub(super) fn has_default_headers(headers: &Fields) -> bool {
+    let is = |name, expected: &[&str]| {
+        headers.get(name).is_some_and(|value| expected.iter().any(|one| value == one.as_bytes()))
     };
-    is(header::CACHE_CONTROL, &["no-store", "no-cache"])
-        || is(header::X_CONTENT_TYPE_OPTIONS, &["nosniff"])
-        || is(header::X_FRAME_OPTIONS, &["deny"])
-        || is(header::CONTENT_TYPE, &[MIDDLEWARE_TYPE])
+    is("cache-control", &["no-store", "no-cache"])
+        || is("x-content-type-options", &["nosniff"])
+        || is("x-frame-options", &["deny"])
+        || is("content-type", &[MIDDLEWARE_TYPE])
 }
 
 /// What gives away that neither Grafana nor a datasource made this answer.
@@ -42,12 +38,12 @@ pub(super) fn hop_evidence(case: &Case<'_>) -> Option<String> {
     if let Some(words) = known_words(case) {
         return Some(format!("the body says `{words}`, as Grafana never does{server}"));
     }
-    let challenge = case.header(header::WWW_AUTHENTICATE);
+    let challenge = case.header("www-authenticate");
     if !challenge.is_empty() && !case.route.is_metrics() {
         let scheme = challenge.split([' ', ',']).next().unwrap_or_default();
         return Some(format!("`WWW-Authenticate: {}` is there, which Grafana never sends{server}", printable(scheme)));
     }
-    if case.headers.contains_key(header::PROXY_AUTHENTICATE) {
+    if case.headers.contains("proxy-authenticate") {
         return Some(format!("`Proxy-Authenticate` is there, which Grafana never sends{server}"));
     }
     if matches!(case.body, Body::Html) && case.route.is_api() && case.status != 407 {
@@ -74,9 +70,9 @@ const SIGNATURES: [&str; 10] = [
 
 /// Who made the answer, by what it says of itself.
 fn signature(case: &Case<'_>) -> String {
-    let server = case.header(header::SERVER);
+    let server = case.header("server");
     let own = (!server.is_empty()).then(|| format!("`Server: {}`", printable(server)));
-    let others = SIGNATURES.iter().filter(|name| case.headers.contains_key(**name)).map(|name| format!("`{name}`"));
+    let others = SIGNATURES.iter().filter(|name| case.headers.contains(name)).map(|name| format!("`{name}`"));
     let marks: Vec<String> = own.into_iter().chain(others.take(2)).collect();
     if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) }
 }
@@ -110,9 +106,7 @@ fn known_words(case: &Case<'_>) -> Option<&'static str> {
 /// Whether the answer asks for a credential in a way that Grafana never does, and bears none of its marks: then its words
 /// are another's, though Grafana could have said the same.
 pub(super) fn challenges(case: &Case<'_>) -> bool {
-    case.headers.contains_key(header::WWW_AUTHENTICATE)
-        && !case.route.is_metrics()
-        && !has_default_headers(case.headers)
+    case.headers.contains("www-authenticate") && !case.route.is_metrics() && !has_default_headers(case.headers)
 }
 
 /// A value that a stranger chose, fit for a log.

@@ -24,10 +24,11 @@ mod unauthorised;
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode};
 
 use self::body::Body;
 use self::route::Route;
+use super::fields::Fields;
 use super::head::{AuthFacts, RequestFacts};
 use super::reason::Reason;
 
@@ -48,7 +49,7 @@ pub struct Answer<'a> {
     /// The status.
     pub status: StatusCode,
     /// The headers as they came.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Fields,
     /// The first bytes of the body, decompressed; at most 64 KiB. Empty where [`look`] did not ask for it.
     pub body: &'a [u8],
 }
@@ -85,14 +86,14 @@ impl Finding {
 struct Case<'a> {
     request: &'a RequestFacts,
     status: u16,
-    headers: &'a HeaderMap,
+    headers: &'a Fields,
     body: Body,
     route: Route<'a>,
 }
 
 impl Case<'_> {
-    fn header(&self, name: impl header::AsHeaderName) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+    fn header(&self, name: &str) -> &str {
+        self.headers.text(name).unwrap_or("")
     }
 }
 
@@ -103,19 +104,19 @@ pub fn passes(status: StatusCode) -> bool {
 }
 
 /// How closely to look at an answer with this head.
-pub fn look(request: &RequestFacts, status: StatusCode, headers: &HeaderMap) -> Look {
+pub fn look(request: &RequestFacts, status: StatusCode, headers: &Fields) -> Look {
     if passes(status) {
         return Look::Away;
     }
     let status = status.as_u16();
     let route = || Route::of(request.uri.path());
     let needed = match status {
-        301 | 302 | 303 | 307 | 308 if headers.contains_key(header::LOCATION) => return Look::AtHead,
+        301 | 302 | 303 | 307 | 308 if headers.contains("location") => return Look::AtHead,
         407 => return Look::AtHead,
         400 | 401 | 403 | 410 | 429 => true,
         404 => route().was_removed() || disguise::names_organisation(request),
         207 => route().is_query(),
-        500 => headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json")),
+        500 => headers.get("content-type").is_some_and(|value| value.starts_with(b"application/json")),
         _ => false,
     };
     match needed {
@@ -133,7 +134,7 @@ pub fn judge_credential(auth: AuthFacts) -> Option<Verdict> {
     let case = Case {
         request: &request,
         status: 401,
-        headers: &HeaderMap::new(),
+        headers: &Fields::default(),
         body: Body::Empty,
         route: Route::of(request.uri.path()),
     };

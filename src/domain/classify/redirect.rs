@@ -1,12 +1,10 @@
 //! Redirects that are refusals in disguise: pages never answer 401 or 403.
 
-use http::header;
-
 use super::super::reason::Reason;
 use super::{Case, Finding, marks};
 
 pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
-    let location = case.header(header::LOCATION);
+    let location = case.header("location");
     if marks::passed_on(case.headers) || location.is_empty() {
         return None;
     }
@@ -55,7 +53,7 @@ fn absolute(case: &Case<'_>, location: &str) -> Option<Finding> {
     let (target, path) = (path_of(target).trim_end_matches('/'), case.route.path.trim_end_matches('/'));
     // Home has no path of its own: only a sub-path may stand there.
     let same = if path.is_empty() { target.matches('/').count() <= 1 } else { target.ends_with(path) };
-    if same && !case.headers.contains_key(header::SERVER) {
+    if same && !case.headers.contains("server") {
         return Some(Finding::new(
             Reason::RedirectedToRootUrl,
             format!("the answer leads to the same path under `{}`", super::message::quoted(host)),

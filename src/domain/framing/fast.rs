@@ -1,7 +1,7 @@
 //! The ordinary head, whole and in one piece, judged in one pass. It accepts only what the strict reading accepts, and
 //! leaves everything else to it (`tests` holds the two against each other).
 
-use super::line::{HeadSoFar, check_value, count_controls, is_token};
+use super::line::{HeadSoFar, check_value, count_controls, name_end};
 use super::{Bounds, request_line};
 use crate::domain::fields::Field;
 
@@ -18,11 +18,8 @@ pub(super) fn whole_head(bytes: &[u8], bounds: &Bounds, fields: &mut Vec<Field>)
         if field.is_empty() {
             break;
         }
-        let colon = memchr::memchr(b':', field)?;
+        let colon = name_end(field)?;
         let (name, rest) = field.split_at(colon);
-        if !is_token(name) {
-            return None;
-        }
         head.lines += 1;
         fields.push(Field::new(start, start + colon, start + field.len()));
         check_value(name, rest.get(1..)?, &mut head).ok()?;

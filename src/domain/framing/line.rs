@@ -125,6 +125,13 @@ const TOKEN: [bool; 256] = {
     table
 };
 
+/// Where the name of a field line ends: at a colon behind a token. Names are short: one look at each byte is less than a
+/// search for the colon and a second look.
+pub fn name_end(line: &[u8]) -> Option<usize> {
+    let end = line.iter().position(|byte| !TOKEN.get(usize::from(*byte)).copied().unwrap_or(false))?;
+    (end > 0 && line.get(end) == Some(&b':')).then_some(end)
+}
+
 /// Whether it is a token: a name, a method (RFC 9110 §5.6.2).
 pub fn is_token(bytes: &[u8]) -> bool {
     let sound = bytes.iter().fold(true, |sound, byte| sound & TOKEN.get(usize::from(*byte)).copied().unwrap_or(false));

@@ -13,7 +13,7 @@ mod request_line;
 pub use self::dechunk::{Dechunker, Part};
 pub use self::decoded::check_decoded;
 pub use self::head::{Found, HeadReader, RequestHead};
-pub use self::line::{count_controls, is_token};
+pub use self::line::{count_controls, is_token, name_end};
 use super::reason::Reason;
 
 /// What is wrong with the bytes of a client.

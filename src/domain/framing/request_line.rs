@@ -38,24 +38,43 @@ pub(super) fn check(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) -> Resul
 pub(super) fn check_target(method: &[u8], target: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
     // A fragment never travels (RFC 9112 §3.2), and `http::Uri` would cut it off silently: not byte for byte. What else
     // it would refuse is refused here, so that the answer is ours.
-    let path_end = memchr::memchr(b'?', target).unwrap_or(target.len());
-    let (path, query) = target.split_at(path_end);
-    let odd = |byte: u8| (byte <= 0x20) | (byte == 0x7f) | matches!(byte, b'#' | b'<' | b'>');
-    if target.iter().fold(false, |found, byte| found | odd(*byte))
-        || memchr::memchr(b'`', path).is_some()
-        || memchr::memchr(b'"', query).is_some()
-        || (!target.is_ascii() && std::str::from_utf8(target).is_err())
-    {
-        return Err(Fault::head("The target holds a byte that must be percent-encoded."));
-    }
-    if memchr::memchr(b'%', target).is_some() && memchr::memmem::find(target, b"%00").is_some() {
-        return Err(Fault::head("The target holds `%00`."));
+    // Few targets hold anything but what is plain everywhere.
+    if target.iter().fold(false, |found, byte| found | !PLAIN.get(usize::from(*byte)).copied().unwrap_or(false)) {
+        check_odd(target)?;
     }
     match target.first() {
         Some(b'/') => Ok(()),
         _ if method == b"CONNECT" || target == b"*" => Ok(()),
         _ => check_absolute(target, head),
     }
+}
+
+/// What may stand in a path and in a query, and begins no escape.
+const PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0usize;
+    while byte < 256 {
+        #[allow(clippy::indexing_slicing, reason = "the loop ends at 256; evaluated by the compiler")]
+        {
+            table[byte] =
+                (byte as u8).is_ascii_graphic() && !matches!(byte as u8, b'#' | b'<' | b'>' | b'`' | b'"' | b'%');
+        }
+        byte += 1;
+    }
+    table
+};
+
+fn check_odd(target: &[u8]) -> Result<(), Fault> {
+    let path_end = memchr::memchr(b'?', target).unwrap_or(target.len());
+    let (path, query) = target.split_at(path_end);
+    let odd = |byte: &u8| *byte <= 0x20 || *byte == 0x7f || matches!(byte, b'#' | b'<' | b'>');
+    if target.iter().any(odd) || path.contains(&b'`') || query.contains(&b'"') || std::str::from_utf8(target).is_err() {
+        return Err(Fault::head("The target holds a byte that must be percent-encoded."));
+    }
+    if memchr::memmem::find(target, b"%00").is_some() {
+        return Err(Fault::head("The target holds `%00`."));
+    }
+    Ok(())
 }
 
 fn check_absolute(target: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {

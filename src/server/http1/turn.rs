@@ -160,7 +160,7 @@ impl<'c> Turn<'c> {
     async fn next(&mut self) -> Next {
         let Self { client, peer, settings, drain, draining, registered, timer, heads, served, .. } = self;
         let progress = &*peer.progress;
-        let mut farewell = false;
+        let (mut farewell, mut begins) = (false, false);
         if *served > 0 {
             let begun = !client.lock().wire.bytes.is_empty();
             let limit = if begun { settings.head_timeout } else { settings.idle_timeout.min(PARK_AFTER) };
@@ -173,6 +173,10 @@ impl<'c> Turn<'c> {
                 let idle = wire.bytes.is_empty();
                 if !idle {
                     match heads.read(&wire.bytes) {
+                        // A later head is timed from its first byte; most come whole.
+                        Ok(Found::More) if std::mem::take(&mut begins) => {
+                            progress.allow(Wait::Head, settings.head_timeout);
+                        }
                         Ok(Found::More) => {}
                         Ok(Found::Blank(size)) => {
                             wire.bytes.advance(size);
@@ -187,10 +191,7 @@ impl<'c> Turn<'c> {
                 }
                 match wire.poll_fill(cx) {
                     Poll::Ready(Ok(1..)) => {
-                        // A later head is timed from its first byte.
-                        if idle && *served > 0 {
-                            progress.allow(Wait::Head, settings.head_timeout);
-                        }
+                        begins |= idle && *served > 0;
                         continue;
                     }
                     Poll::Ready(_) => return Poll::Ready(Next::Gone),
