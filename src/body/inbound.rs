@@ -17,6 +17,9 @@ use crate::stream::Buffered;
 /// What a client waits for that asked whether its body is wanted (RFC 9110 §10.1.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+/// So much of what a client sends while its answer is under way is read, to notice its end behind that.
+const MAX_AHEAD: usize = 64 * 1024;
+
 /// An end that the connection and one exchange on it hold, in turn: both run in one task.
 #[derive(Clone, Debug)]
 pub struct Shared(Arc<Mutex<Inbound>>);
@@ -52,13 +55,15 @@ pub struct Inbound {
     body: Decoder,
     /// What is still to be said before the client sends its body.
     interim: &'static [u8],
+    /// It ended in the middle of a body.
+    gone: bool,
     progress: Arc<Progress>,
 }
 
 impl Inbound {
     /// Before the first request.
     pub const fn new(wire: Buffered, progress: Arc<Progress>) -> Self {
-        Self { wire, body: Decoder::Ended, interim: b"", progress }
+        Self { wire, body: Decoder::Ended, interim: b"", gone: false, progress }
     }
 
     /// A request begins whose body comes as `body`; `asks` says that the client waits to be told that it is wanted.
@@ -98,6 +103,7 @@ impl Inbound {
             };
             if !matches!(filled, Ok(1..)) {
                 self.body = Decoder::Broken;
+                self.gone = true;
             }
         }
     }
@@ -135,14 +141,18 @@ impl Inbound {
         self.body.is_ended()
     }
 
-    /// Ready where the client has gone while its answer is under way. What it sends meanwhile is kept for later.
+    /// Ready where the client has gone while its answer is under way. What it sends meanwhile is kept for later. Who reads
+    /// the body meets its end there.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.body.is_ended() || !self.wire.bytes.is_empty() {
-            return Poll::Pending;
+        if self.gone {
+            return Poll::Ready(());
         }
-        match ready!(self.wire.poll_fill(cx)) {
-            Ok(1..) => Poll::Pending,
-            Ok(0) | Err(_) => Poll::Ready(()),
+        while self.body.is_ended() && self.wire.bytes.len() < MAX_AHEAD {
+            if !matches!(ready!(self.wire.poll_fill(cx)), Ok(1..)) {
+                self.gone = true;
+                return Poll::Ready(());
+            }
         }
+        Poll::Pending
     }
 }

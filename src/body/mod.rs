@@ -159,7 +159,7 @@ impl Upload {
 }
 
 /// Trailers arrive after every decision was made: none may carry what was decided about (RFC 9110 §6.5.1).
-fn drop_protected(trailers: &mut http::HeaderMap) {
+pub fn drop_protected(trailers: &mut http::HeaderMap) {
     let names: Vec<_> = trailers.keys().filter(|name| is_protected_trailer(name.as_str())).cloned().collect();
     for name in names {
         trailers.remove(name);

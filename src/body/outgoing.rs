@@ -38,6 +38,9 @@ pub struct Outgoing<B> {
     bodyless: bool,
     /// No byte of it has gone out.
     untouched: bool,
+    /// The head goes out also where the body breaks off at its first piece: whoever gets an answer learns what it was.
+    head_counts: bool,
+    broken: bool,
 }
 
 /// How a body is framed.
@@ -68,14 +71,26 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
     /// A message whose head, with its last blank line, is `head`, and says how `body` is framed: as [`Coding::of`] has it.
     pub fn new(head: Vec<u8>, body: B) -> Self {
         let coding = Coding::of(&body);
-        Self::framed(head, body, coding, true)
+        Self { head_counts: false, ..Self::framed(head, body, coding, true) }
     }
 
-    /// A message whose body is framed by `coding`; `trailers` says whether the reader takes any.
+    /// An answer whose body is framed by `coding`; `trailers` says whether the reader takes any.
     pub fn framed(head: Vec<u8>, body: B, coding: Coding, trailers: bool) -> Self {
         let bodyless = coding == Coding::Ended;
         let piece = Bytes::new();
-        Self { prefix: head, written: 0, piece, suffix: b"", body, coding, trailers, bodyless, untouched: true }
+        Self {
+            prefix: head,
+            written: 0,
+            piece,
+            suffix: b"",
+            body,
+            coding,
+            trailers,
+            bodyless,
+            untouched: true,
+            head_counts: true,
+            broken: false,
+        }
     }
 
     /// The memory of the head, for the next one, and the body.
@@ -106,9 +121,12 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
     ) -> Poll<Result<(), Stopped>> {
         loop {
             // The first piece of a body has often come with its head: both go out in one call.
-            if self.piece.is_empty() && self.suffix.is_empty() && !matches!(self.coding, Coding::Ended) {
+            if self.piece.is_empty() && self.suffix.is_empty() && !matches!(self.coding, Coding::Ended) && !self.broken
+            {
                 match self.poll_piece(cx) {
-                    Poll::Ready(outcome) => outcome?,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) if self.head_counts && !self.is_flushed() => self.broken = true,
+                    Poll::Ready(Err(stopped)) => return Poll::Ready(Err(stopped)),
                     Poll::Pending if self.is_flushed() => {
                         // What TLS has not passed on yet must not wait for the next piece.
                         let _ = Pin::new(&mut *stream).poll_flush(cx);
@@ -119,6 +137,11 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             }
             if !self.is_flushed() {
                 ready!(self.poll_bytes(stream, cx)).map_err(|_| Stopped::Connection)?;
+            }
+            if self.is_flushed() && self.broken {
+                // What TLS holds back must go out before the end.
+                let _ = ready!(Pin::new(&mut *stream).poll_flush(cx));
+                return Poll::Ready(Err(Stopped::Body));
             }
             if self.is_flushed() && matches!(self.coding, Coding::Ended) {
                 return Pin::new(&mut *stream).poll_flush(cx).map_err(|_| Stopped::Connection);

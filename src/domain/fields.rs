@@ -81,6 +81,11 @@ impl Fields {
         self.get_all(name).next()
     }
 
+    /// A part of the head that the lines stand in.
+    pub fn part(&self, range: Range<usize>) -> &[u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
     /// The first value of a field, where it is plain text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| value.is_ascii()).and_then(|value| std::str::from_utf8(value).ok())

@@ -108,7 +108,7 @@ const UNREAD: [&str; 9] = [
 
 /// Fields that a `Connection` line must not take away: nominating them changes nothing (RFC 9110 §7.6.1 allows only
 /// fields that are meant for one hop).
-const PROTECTED: [&[u8]; 8] = [
+const PROTECTED: [&[u8]; 10] = [
     b"authorization",
     b"host",
     b"content-length",
@@ -116,6 +116,8 @@ const PROTECTED: [&[u8]; 8] = [
     b"x-grafana-org-id",
     b"x-request-id",
     b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
     b"x-real-ip",
 ];
 
@@ -159,9 +161,11 @@ impl<'h> Head<'h> {
         !is_plain(&self.connection) && nominated(&self.connection).any(is_protected)
     }
 
-    /// The protocol, where a WebSocket is asked for.
+    /// The protocol, where a WebSocket is asked for. `Upgrade` alone asks for nothing (RFC 9110 §7.8): a hop that does not
+    /// know it may have passed it on with a request that stays one for it.
     pub fn websocket(&self) -> Option<&'h [u8]> {
-        self.upgrade.filter(|value| value.eq_ignore_ascii_case(b"websocket"))
+        let upgrade = self.upgrade.filter(|value| value.eq_ignore_ascii_case(b"websocket"))?;
+        nominated(&self.connection).any(|option| option.eq_ignore_ascii_case(b"upgrade")).then_some(upgrade)
     }
 
     /// Collects from `fields`.
@@ -215,7 +219,7 @@ impl<'h> Head<'h> {
                 return Kind::Dropped;
             }
             b"te" => {
-                self.trailers = value.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"trailers"));
+                self.trailers |= nominated(&[value]).any(|option| option.eq_ignore_ascii_case(b"trailers"));
                 return Kind::Dropped;
             }
             b"transfer-encoding" | b"keep-alive" | b"proxy-connection" | b"http2-settings" => return Kind::Dropped,

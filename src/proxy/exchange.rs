@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -12,7 +13,7 @@ use super::body::Body;
 use super::reply::Reply;
 use super::upgrade::Tunnel;
 use crate::limits::Slot;
-use crate::progress::Progress;
+use crate::progress::{Progress, Wait};
 use crate::telemetry::Gauge;
 use crate::upstream::Broken;
 
@@ -20,7 +21,7 @@ use crate::upstream::Broken;
 #[derive(Debug)]
 pub struct ExchangeBody {
     body: Body,
-    _ending: Ending,
+    ending: Ending,
 }
 
 /// What ends with an answer, however it ends.
@@ -29,15 +30,21 @@ pub struct Ending {
     progress: Arc<Progress>,
     in_flight: Arc<AtomicUsize>,
     slot: Option<Slot>,
+    silence: Duration,
     _gauge: Gauge,
 }
 
 impl Ending {
-    /// An exchange begins. Returns the exchanges under way, this one included.
-    pub fn begin(progress: Arc<Progress>, in_flight: Arc<AtomicUsize>, gauge: Gauge) -> (Self, usize) {
+    /// An exchange begins, whose answer may be silent for so long. Returns the exchanges under way, this one included.
+    pub fn begin(
+        progress: Arc<Progress>,
+        in_flight: Arc<AtomicUsize>,
+        silence: Duration,
+        gauge: Gauge,
+    ) -> (Self, usize) {
         progress.begin_exchange();
         let now = in_flight.fetch_add(1, Relaxed) + 1;
-        (Self { progress, in_flight, slot: None, _gauge: gauge }, now)
+        (Self { progress, in_flight, slot: None, silence, _gauge: gauge }, now)
     }
 }
 
@@ -59,7 +66,7 @@ impl ExchangeBody {
     /// Hands an answer over, tied to what it holds.
     pub fn wrap(reply: Reply<Body>, ending: Ending) -> Reply<Self> {
         ending.progress.reply();
-        reply.map(|body| Self { body, _ending: ending })
+        reply.map(|body| Self { body, ending })
     }
 
     /// What follows the head where both sides agreed on another protocol.
@@ -79,7 +86,17 @@ impl HttpBody for ExchangeBody {
     type Error = Broken;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let Self { body, ending } = self.get_mut();
+        let polled = Pin::new(body).poll_frame(cx);
+        let progress = &ending.progress;
+        // A stream lives as long as it speaks.
+        match polled {
+            Poll::Pending if progress.has_expired(Wait::Answer) => return Poll::Ready(Some(Err(Broken::Stalled))),
+            Poll::Pending if !progress.is_waiting(Wait::Answer) => progress.allow(Wait::Answer, ending.silence),
+            Poll::Pending => {}
+            Poll::Ready(_) => progress.finish(Wait::Answer),
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

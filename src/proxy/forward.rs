@@ -13,7 +13,7 @@ use super::exchange::{Ending, ExchangeBody};
 use super::gate::Judged;
 use super::headers::{clean_answer, name};
 use super::respond::{Answer, proxy_status};
-use super::{Peer, Proxy, Reply, Tunnel, peek};
+use super::{Peer, Proxy, Reply, SILENCE, Tunnel, peek};
 use crate::body::{RequestBody, Upload, UploadFailure, UploadOutcome, Uploaded};
 use crate::domain::classify::{self, Look, Verdict, classify};
 use crate::domain::decide::{Refused, failures_key};
@@ -63,7 +63,9 @@ impl Proxy {
     }
 
     fn begin(&self, peer: &Peer) -> (Ending, usize) {
-        Ending::begin(Arc::clone(&peer.progress), Arc::clone(&self.lane.in_flight), self.recorder.metrics().request())
+        let silence = SILENCE.max(self.uploads.answer_timeout);
+        let gauge = self.recorder.metrics().request();
+        Ending::begin(Arc::clone(&peer.progress), Arc::clone(&self.lane.in_flight), silence, gauge)
     }
 
     /// The answer where serving a request panicked.
@@ -360,9 +362,9 @@ impl Proxy {
 
 /// An answer of another's, without what was meant for our connection to Grafana alone.
 fn answer(head: Head, body: Body) -> Reply<Body> {
-    let Head { status, version, mut fields, .. } = head;
+    let Head { status, version, phrase, mut fields, .. } = head;
     clean_answer(&mut fields, version);
-    Reply { passed: fields, ..Reply::new(status, body) }
+    Reply { passed: fields, phrase: Some(phrase), ..Reply::new(status, body) }
 }
 
 /// What is told of a request that was refused, or would have been.

@@ -15,6 +15,7 @@ mod upgrade;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,10 @@ use crate::upstream::Upstream;
 /// The path whose request panics, for the test of what that does to others. No program that is not a test knows it.
 #[cfg(test)]
 pub const PANICS: &str = "/api/a-fault-of-ours";
+
+/// So long an answer may be silent between two pieces, and so long both ends of a tunnel: Live pings every 25 s, and watches
+/// are reminded every minute, so that this is the silence of ends that are gone.
+const SILENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 300 });
 
 /// Bounds of the request path.
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! The head and the body of an answer on its way to the client: what another's answer holds, as it came, and what we add.
 
+use std::ops::Range;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::domain::fields::{Fields, is};
@@ -11,6 +13,8 @@ pub struct Reply<B> {
     pub status: StatusCode,
     /// The fields of another's answer.
     pub passed: Fields,
+    /// Where in their bytes the words behind the status stand, where they are another's, too.
+    pub phrase: Option<Range<usize>>,
     /// Our own.
     pub own: Vec<(HeaderName, HeaderValue)>,
     /// The body.
@@ -20,7 +24,7 @@ pub struct Reply<B> {
 impl<B> Reply<B> {
     /// Without a field.
     pub fn new(status: StatusCode, body: B) -> Self {
-        Self { status, passed: Fields::default(), own: Vec::with_capacity(8), body }
+        Self { status, passed: Fields::default(), phrase: None, own: Vec::with_capacity(8), body }
     }
 
     /// Puts a field on, beside others of its name.
@@ -63,7 +67,7 @@ impl<B> Reply<B> {
 
     /// With another body.
     pub fn map<C>(self, other: impl FnOnce(B) -> C) -> Reply<C> {
-        let Self { status, passed, own, body } = self;
-        Reply { status, passed, own, body: other(body) }
+        let Self { status, passed, phrase, own, body } = self;
+        Reply { status, passed, phrase, own, body: other(body) }
     }
 }

@@ -12,15 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirec
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::SILENCE;
 use crate::domain::websocket::{Frames, GOING_AWAY};
 use crate::stream::Stream;
 use crate::telemetry::Gauge;
 
 /// Live sends small messages often and large ones rarely; this holds one of the latter without many calls.
 const BUFFER: usize = 64 * 1024;
-
-/// So long both may be silent: Live pings every 25 s, so that this is the silence of ends that are gone.
-const SILENCE: Duration = Duration::from_secs(300);
 
 /// The client's last word takes no longer.
 const GOODBYE: Duration = Duration::from_millis(500);

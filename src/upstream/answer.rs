@@ -1,5 +1,7 @@
 //! The head of an answer: strictly what RFC 9112 allows, so that nobody behind us reads its end elsewhere.
 
+use std::ops::Range;
+
 use bytes::BytesMut;
 use http::{StatusCode, Version};
 use memchr::memchr;
@@ -20,6 +22,9 @@ const USUAL_LINES: usize = 16;
 /// What every head begins with.
 const START: &[u8] = b"HTTP/1.";
 
+/// Where the words behind the status begin.
+const PHRASE: usize = b"HTTP/1.1 200 ".len();
+
 /// The head of an answer.
 #[derive(Debug)]
 pub struct Head {
@@ -27,6 +32,8 @@ pub struct Head {
     pub status: StatusCode,
     /// HTTP/1.1 or HTTP/1.0.
     pub version: Version,
+    /// Where in the bytes of the fields the words behind the status stand.
+    pub phrase: Range<usize>,
     /// The fields, as they came.
     pub fields: Fields,
     /// Where the body ends.
@@ -58,6 +65,7 @@ pub struct Malformed(pub &'static str);
 pub fn take(buffer: &mut BytesMut, to_head: bool) -> Result<Option<Head>, Malformed> {
     let Some(found) = Found::find(buffer)? else { return Ok(None) };
     let Found { lines, end, status, version, .. } = found;
+    let phrase = found.phrase;
     let framing = found.said.framing(status, version, to_head)?;
     // Whoever sends two framings, or a body where none may be, cannot be trusted with the place where it ends.
     let said = found.said;
@@ -65,13 +73,14 @@ pub fn take(buffer: &mut BytesMut, to_head: bool) -> Result<Option<Head>, Malfor
         || status == StatusCode::NO_CONTENT && (said.coded || said.length.is_some_and(|length| length > 0));
     let keep_alive = said.keep_alive && !doubtful && framing != Framing::UntilClose;
     let fields = Fields::new(buffer.split_to(end).freeze(), lines);
-    Ok(Some(Head { status, version, fields, framing, keep_alive }))
+    Ok(Some(Head { status, version, phrase, fields, framing, keep_alive }))
 }
 
 /// A complete head.
 struct Found {
     status: StatusCode,
     version: Version,
+    phrase: Range<usize>,
     lines: Vec<Field>,
     said: Said,
     /// Where the head ends, its blank line included.
@@ -89,6 +98,7 @@ impl Found {
         let mut found = Self {
             status,
             version,
+            phrase: PHRASE.min(end - 2)..end - 2,
             lines: Vec::with_capacity(USUAL_LINES),
             said: Said { keep_alive: version == Version::HTTP_11, ..Said::default() },
             end,

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::answer::{Framing, MAX_HEAD, MAX_LINES};
 use super::pool::Lease;
-use crate::body::{Decoder, Outgoing, RequestBody};
+use crate::body::{Decoder, Outgoing, RequestBody, Stopped, drop_protected};
 use crate::domain::framing::Bounds;
 use crate::stream::Stream;
 
@@ -21,6 +21,9 @@ pub enum Broken {
     /// The connection ended in the middle.
     #[error("the connection was closed in the middle of the answer's body")]
     Closed,
+    /// Nothing came of it for long.
+    #[error("nothing came of the answer's body for long")]
+    Stalled,
     /// The chunks are no chunks.
     #[error("the answer's body is malformed: {0}")]
     Malformed(String),
@@ -94,7 +97,12 @@ impl Incoming {
                 if self.decoder.is_ended() {
                     self.end();
                 }
-                frame.map(Ok)
+                frame.map(|mut frame| {
+                    if let Some(trailers) = frame.trailers_mut() {
+                        drop_protected(trailers);
+                    }
+                    Ok(frame)
+                })
             }
             Err(fault) => Some(Err(self.break_off(Broken::Malformed(fault.detail)))),
         }
@@ -118,6 +126,10 @@ impl Body for Incoming {
             if let Some(outgoing) = &mut incoming.outgoing {
                 match outgoing.poll_write(&mut connection.wire.stream, cx) {
                     Poll::Pending => {}
+                    // Who uploads has gone, or sends what is no body: Grafana would wait for the rest, and we for Grafana.
+                    Poll::Ready(Err(Stopped::Body)) => {
+                        return Poll::Ready(Some(Err(incoming.break_off(Broken::Closed))));
+                    }
                     Poll::Ready(outcome) => {
                         incoming.keep_alive &= outcome.is_ok();
                         incoming.outgoing = None;

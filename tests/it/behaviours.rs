@@ -142,6 +142,21 @@ fn each_behaviour_gets_its_answer_and_harms_no_other() {
 }
 
 #[test]
+fn an_answer_whose_body_is_wrong_from_the_start_is_still_seen_as_what_it_was() {
+    for (bytes, head) in [
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab", "HTTP/1.1 200 OK\r\n"),
+        ("HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\n", "HTTP/1.1 401 Unauthorized\r\n"),
+    ] {
+        let program = Program::before(&origin(bytes, Closes).url(), &[]);
+        let mut stream = connect(program.data);
+        stream.write_all(b"GET /odd HTTP/1.1\r\nHost: g\r\n\r\n").unwrap();
+        let mut seen = String::new();
+        stream.read_to_string(&mut seen).unwrap();
+        assert!(seen.starts_with(head) && seen.ends_with("\r\n\r\n"), "{bytes:?}: {seen:?}");
+    }
+}
+
+#[test]
 fn heads_and_hints_without_an_end_are_bounded() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(1 << 20));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: a\r\n".repeat(101));

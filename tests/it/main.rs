@@ -17,6 +17,7 @@ mod callers;
 mod captures;
 mod clients;
 mod demo;
+mod departures;
 mod doctor;
 mod endurance;
 mod desync;

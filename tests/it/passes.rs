@@ -79,7 +79,7 @@ fn answers_come_back_as_grafana_gave_them() {
         ),
         (
             "error",
-            "HTTP/1.1 500 Internal Server Error\r\nX-A: b\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n{\"message\":\"oh no\"}",
+            "HTTP/1.1 500 Own words\r\nX-A: b\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n{\"message\":\"oh no\"}",
             500,
             "{\"message\":\"oh no\"}",
         ),
@@ -100,6 +100,8 @@ fn answers_come_back_as_grafana_gave_them() {
         let program = Program::before(&origin.url(), &[]);
         let answer = get(program.data, "/x", &[]);
         assert_eq!((answer.status, answer.text().as_str(), answer.header("x-a")), (status, body, Some("b")), "{name}");
+        let own = bytes.rsplit("HTTP/1.1 ").next().and_then(|answer| answer.split("\r\n").next()).unwrap();
+        assert_eq!(answer.line, format!("HTTP/1.1 {own}"), "{name}");
         assert_eq!(answer.reason(), None, "{name}");
     }
 }
@@ -150,7 +152,7 @@ fn connections_are_reused_on_both_sides_and_pipelined_requests_answered_in_order
 #[test]
 fn hop_by_hop_fields_stay_on_their_hop() {
     let origin = Origin::answering(
-        "HTTP/1.1 200 OK\r\nConnection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nX-Token-Proxy-Reason: forged\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nProxy-Authentication-Info: x\r\nX-Token-Proxy-Reason: forged\r\nContent-Length: 0\r\n\r\n",
     );
     let program = Program::before(&origin.url(), &[]);
     let auth = bearer();
@@ -170,7 +172,7 @@ fn hop_by_hop_fields_stay_on_their_hop() {
             "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
         ],
     );
-    for gone in ["x-hop", "keep-alive", "proxy-authenticate", "x-token-proxy-reason"] {
+    for gone in ["x-hop", "keep-alive", "proxy-authenticate", "proxy-authentication-info", "x-token-proxy-reason"] {
         assert_eq!(answer.header(gone), None, "{gone}");
     }
     let seen = origin.last();
@@ -232,4 +234,10 @@ fn strangers_cannot_speak_for_others() {
     assert_eq!(seen.all("x-real-ip"), ["1.2.3.4"], "all users of the hop would be one address to Grafana");
     assert_eq!(seen.header("x-webauth-user").as_deref(), Some("admin"));
     assert_eq!(seen.header("x-webauth-name"), None);
+    get(trusting.data, "/x", &["X-Forwarded-For:", "X-Forwarded-Proto: https", "Connection: x-forwarded-proto"]);
+    let seen = origin.last();
+    assert_eq!(
+        (seen.all("x-forwarded-for"), seen.all("x-forwarded-proto")),
+        (vec!["127.0.0.1".into()], vec!["https".into()])
+    );
 }

@@ -130,14 +130,16 @@ fn bodies_beyond_the_bound_are_refused_also_without_a_length() {
 #[test]
 fn trailers_pass_both_ways_except_protected_names() {
     let origin = Origin::answering(
-        "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Token-Proxy-Reason: x\r\n\
+         Content-Length: 5\r\nTransfer-Encoding: chunked\r\nX-Request-Id: z\r\nX-Sum: 7\r\n\r\n",
     );
     let program = Program::before(&origin.url(), &[]);
     let mut stream = connect(program.data);
-    stream.write_all(b"GET /x HTTP/1.1\r\nHost: g\r\nTE: trailers\r\nConnection: close\r\n\r\n").unwrap();
+    stream.write_all(b"GET /x HTTP/1.1\r\nHost: g\r\nTE: gzip, trailers\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     assert!(text.to_lowercase().ends_with("0\r\nx-sum: 7\r\n\r\n"), "{text}");
+    assert_eq!(origin.last().all("te"), ["trailers"]);
 }
 
 #[test]
@@ -221,6 +223,23 @@ fn a_tunnel_is_one_of_the_connections_and_gets_what_came_with_its_request() {
     while !is_free() {
         assert!(Instant::now() < patience, "the place of a tunnel that ended is not free");
         thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_request_that_does_not_ask_for_it_is_no_upgrade() {
+    let origin = Origin::ok();
+    let program = Program::before(&origin.url(), &[]);
+    for (line, lines) in [
+        ("GET /ws HTTP/1.1", "Upgrade: websocket\r\n"),
+        ("GET /ws HTTP/1.1", "Upgrade: websocket\r\nConnection: keep-alive\r\n"),
+        ("GET /ws HTTP/1.0", "Upgrade: websocket\r\nConnection: Upgrade\r\n"),
+        ("POST /ws HTTP/1.1", "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n"),
+    ] {
+        let answer = ask(program.data, format!("{line}\r\nHost: g\r\n{lines}\r\n")).unwrap();
+        assert_eq!(answer.status, 200);
+        let seen = origin.last();
+        assert_eq!((seen.header("upgrade"), seen.header("connection")), (None, None), "{line} {lines}");
     }
 }
 

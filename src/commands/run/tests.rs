@@ -1,4 +1,4 @@
-//! What a fault of ours in one request does to others: nothing.
+//! What only the program itself can be made to show: a fault of ours in one request, and a silence of minutes.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -35,7 +35,7 @@ impl Write for Page {
     }
 }
 
-/// Answers `{}` to whatever comes, head by head.
+/// Answers `{}` to whatever comes, head by head, and falls silent in the middle of `/api/silent`.
 fn upstream() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -43,8 +43,11 @@ fn upstream() -> SocketAddr {
         for stream in listener.incoming() {
             std::thread::spawn(move || {
                 let (mut stream, mut piece) = (stream.unwrap(), [0; 8192]);
-                while stream.read(&mut piece).is_ok_and(|count| count > 0) {
-                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+                while let Ok(count @ 1..) = stream.read(&mut piece) {
+                    let silent = piece[..count].starts_with(b"GET /api/silent");
+                    let length = if silent { "9" } else { "2" };
+                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{}}");
+                    stream.write_all(answer.as_bytes()).unwrap();
                 }
             });
         }
@@ -64,19 +67,36 @@ fn ask(stream: &mut TcpStream, path: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-#[test]
-fn a_panic_in_one_request_fails_that_one_alone() {
+/// The program as it is run, with one worker.
+fn start(page: &Page) -> (App, crate::telemetry::LogGuard, SocketAddr) {
     let upstream = format!("http://{}", upstream());
     let flags = ["grafana-token-proxy", "run", "--listen", "127.0.0.1:0", "--upstream", &upstream, "--workers", "1"];
-    let off = ["--telemetry", "off", "--admin", "off"];
-    let matches = crate::commands::command_line().get_matches_from(flags.iter().chain(&off));
+    let rest = ["--telemetry", "off", "--admin", "off", "--upstream-response-timeout", "1s"];
+    let matches = crate::commands::command_line().get_matches_from(flags.iter().chain(&rest));
     let effective = effective::load(matches.subcommand_matches("run").unwrap(), []);
-    let page = Page::default();
-    let usual = std::panic::take_hook();
     let (log, guard) = start_log(&effective.config, Box::new(page.clone()), false).unwrap();
     let app = App::start(&effective.config, log).unwrap();
-    let recorder = app.recorder().clone();
     let Some(crate::server::Endpoint::Tcp(address)) = app.listening.first().cloned() else { panic!("no port") };
+    (app, guard, address)
+}
+
+#[test]
+fn an_answer_that_falls_silent_is_broken_off_and_another_is_not() {
+    let (_app, _guard, address) = start(&Page::default());
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /api/silent HTTP/1.1\r\nHost: g\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n{}"), "{answer}");
+    assert!(ask(&mut TcpStream::connect(address).unwrap(), "/api/org").starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn a_panic_in_one_request_fails_that_one_alone() {
+    let page = Page::default();
+    let usual = std::panic::take_hook();
+    let (app, guard, address) = start(&page);
+    let recorder = app.recorder().clone();
     let mut connections = [0; 3].map(|_| TcpStream::connect(address).unwrap());
     for connection in &mut connections {
         assert!(ask(connection, "/api/org").starts_with("HTTP/1.1 200 "));

@@ -33,6 +33,7 @@ fn is_for_one_hop(name: &[u8]) -> bool {
         16 => is(name, "proxy-connection") || is_ours(name),
         17 => is(name, "transfer-encoding") || is_ours(name),
         18 => is(name, "proxy-authenticate") || is_ours(name),
+        25 => is(name, "proxy-authentication-info") || is_ours(name),
         length => length > 13 && is_ours(name),
     }
 }

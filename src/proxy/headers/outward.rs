@@ -56,8 +56,10 @@ pub fn write_request(
         let kind = kinds.next().copied().unwrap_or(Kind::Dropped);
         !left_out.holds(kind, name) && !left_out.appended.is_some_and(|last| std::ptr::eq(last, value))
     });
-    if let Some(last) = left_out.appended {
-        put(&mut out, "x-forwarded-for", &[last, b", ", stamp.peer.as_bytes()]);
+    match left_out.appended {
+        Some(b"") => put(&mut out, "x-forwarded-for", &[stamp.peer.as_bytes()]),
+        Some(last) => put(&mut out, "x-forwarded-for", &[last, b", ", stamp.peer.as_bytes()]),
+        None => {}
     }
     if let Some(value) = left_out.credential {
         put(&mut out, "authorization", &[value]);

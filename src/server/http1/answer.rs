@@ -27,7 +27,10 @@ pub(super) fn write_head<B: Body>(out: &mut Vec<u8>, reply: &Reply<B>, wishes: &
     out.extend_from_slice(if wishes.old_version { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes());
+    match &reply.phrase {
+        Some(words) => out.extend_from_slice(reply.passed.part(words.clone())),
+        None => out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes()),
+    }
     out.extend_from_slice(b"\r\n");
     let mut dated = false;
     reply.passed.write(out, |name, _| match name.len() {

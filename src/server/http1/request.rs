@@ -28,7 +28,11 @@ pub(super) fn read(bytes: Bytes, head: &RequestHead, fields: Vec<Field>) -> Resu
     let method = bytes.get(..head.method_end).unwrap_or_default();
     let method = Method::from_bytes(method).map_err(|_| malformed("The method"))?;
     let uri = Uri::from_maybe_shared(bytes.slice(head.target.clone())).map_err(|_| malformed("The target"))?;
-    let fields = Fields::new(bytes, fields);
+    let mut fields = Fields::new(bytes, fields);
+    // Nobody can switch protocols in HTTP/1.0, or with a request that has something else to say (RFC 9110 §7.8, RFC 6455 §4.1).
+    if (head.old_version || method != Method::GET) && fields.contains("upgrade") {
+        fields.retain(|name| !is(name, "upgrade"));
+    }
     let mut wishes = Wishes { old_version: head.old_version, head_only: method == Method::HEAD, ..Wishes::default() };
     let (mut closes, mut stays) = (false, !head.old_version);
     for (name, value) in fields.iter() {

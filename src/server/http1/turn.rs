@@ -254,7 +254,8 @@ impl<'c> Turn<'c> {
 
     /// Sends the answer.
     async fn send(&mut self, reply: Reply<ExchangeBody>, wishes: Wishes) -> After {
-        let stays = !self.drain.is_cancelled() && (self.client.is_lent() || self.client.lock().discard());
+        // Who answers before the end of an upload seldom wants the rest: the connection ends with the answer, and says so.
+        let stays = !self.drain.is_cancelled() && !self.client.is_lent() && self.client.lock().discard();
         let mut out = std::mem::take(&mut self.out);
         out.clear();
         let (coding, stays) = write_head(&mut out, &reply, &wishes, stays);

@@ -7,6 +7,8 @@ use std::time::Duration;
 /// An answer, taken apart.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// The status line.
+    pub line: String,
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -80,10 +82,11 @@ fn read_one(stream: &mut TcpStream, pending: &mut Vec<u8>, head_only: bool) -> O
     let head = String::from_utf8_lossy(&pending[..end - 4]).into_owned();
     pending.drain(..end);
     let mut lines = head.split("\r\n");
-    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let line = lines.next()?.to_owned();
+    let status = line.split(' ').nth(1)?.parse().ok()?;
     let headers: Vec<(String, String)> =
         lines.filter_map(|line| line.split_once(':')).map(|(n, v)| (n.to_owned(), v.trim().to_owned())).collect();
-    let mut answer = Answer { status, headers, body: Vec::new() };
+    let mut answer = Answer { line, status, headers, body: Vec::new() };
     if head_only || matches!(status, 100..=199 | 204 | 304) {
         return Some(answer);
     }
