@@ -315,12 +315,24 @@ pub struct OrgFacts {
     pub by: OrgBy,
 }
 
+/// How much of a head could be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// All of it.
+    #[default]
+    Whole,
+    /// It is at fault, and so much could be made out: the request line at least.
+    Outline,
+    /// It is at fault, from the request line on.
+    Nothing,
+}
+
 /// All that the classifier, the log and the page may know about a request once it has gone. Holds no secret: of
 /// credentials and cookies there are only facts. Cloning its parts from a head copies no bytes.
 #[derive(Clone, Debug, Default)]
 pub struct RequestFacts {
-    /// The head could not be read: nothing below is known.
-    pub unread: bool,
+    /// How much of the head could be read.
+    pub reading: Reading,
     /// The method.
     pub method: Method,
     /// The target.
@@ -354,7 +366,7 @@ impl RequestFacts {
     pub fn gather(method: &Method, uri: &Uri, head: &Head<'_>, auth: AuthFacts, org: OrgFacts) -> Self {
         let cloned = |value: Option<&[u8]>| value.and_then(|value| head.fields.share(value));
         Self {
-            unread: false,
+            reading: Reading::Whole,
             method: method.clone(),
             uri: uri.clone(),
             host: cloned(head.host),

@@ -15,6 +15,7 @@ pub mod head;
 pub mod reason;
 pub mod past;
 pub mod framing;
+pub mod outline;
 pub mod websocket;
 pub mod classify;
 pub mod decide;

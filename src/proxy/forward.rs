@@ -81,8 +81,8 @@ impl Proxy {
     }
 
     /// The answer to a request whose head is at fault.
-    pub fn decline(&self, peer: &Peer, fault: &Fault, hint: &str) -> Reply<ExchangeBody> {
-        let mut answer = Answer::new(fault.reason, fault.detail.clone(), hint);
+    pub fn decline(&self, peer: &Peer, fault: &Fault) -> Reply<ExchangeBody> {
+        let mut answer = Answer::new(fault.reason, fault.detail.clone(), fault.hint);
         answer.status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
         self.decline_with(peer, answer)
     }

@@ -139,7 +139,7 @@ impl Proxy {
     }
 
     /// The id of a request, and whether it brought its own.
-    fn request_id(&self, head: &Head<'_>) -> (HeaderValue, bool) {
+    pub(super) fn request_id(&self, head: &Head<'_>) -> (HeaderValue, bool) {
         let theirs = head.request_id.filter(|value| request_id::is_sane(value));
         match theirs.and_then(|value| head.fields.share(value)) {
             Some(value) => (value, true),

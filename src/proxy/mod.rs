@@ -10,6 +10,7 @@ mod peek;
 mod recall;
 mod reply;
 pub mod respond;
+mod unread;
 mod upgrade;
 
 use std::net::IpAddr;

@@ -3,16 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::StatusCode;
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::Instant;
 
 use crate::domain::framing::Fault;
-use crate::domain::reason::Reason;
 use crate::proxy::Proxy;
-use crate::proxy::respond::{Answer, as_bytes};
+use crate::proxy::respond::as_bytes;
 use crate::stream::Stream;
-use crate::telemetry::Refusal;
 
 /// How long it may take.
 const LAST_WORD: Duration = Duration::from_millis(900);
@@ -20,27 +17,21 @@ const LAST_WORD: Duration = Duration::from_millis(900);
 /// Unread bytes that are taken off the line before it is closed.
 const MAX_DRAINED: usize = 64 * 1024;
 
-/// Answers a client whose bytes were at fault, for as long as a last word may take.
-pub(super) async fn say_last_word_within_bounds(stream: Stream, fault: &Fault, client: IpAddr, proxy: &Proxy) {
-    let began = Instant::now();
-    let _ = tokio::time::timeout(LAST_WORD, say_last_word(stream, fault, client, began, proxy)).await;
-}
-
-async fn say_last_word(mut stream: Stream, fault: &Fault, client: IpAddr, began: Instant, proxy: &Proxy) {
-    let id = proxy.new_request_id();
-    let hint = hint_for(fault.reason);
-    let mut answer = Answer::new(fault.reason, fault.detail.clone(), hint);
-    answer.status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
-    let reply = answer.into_reply(&id, None);
-    proxy.recorder().refused(Refusal {
-        request_id: id.to_str().unwrap_or_default().to_owned(),
-        client: Some(client),
-        duration: began.elapsed(),
-        ..Refusal::unread(fault.reason, fault.status, fault.detail.clone(), hint.to_owned())
-    });
-    if stream.write_all(&as_bytes(&reply, true)).await.is_ok() {
-        close(stream).await;
-    }
+/// Answers a client whose bytes were at fault, `head` as far as they came, for as long as a last word may take.
+pub(super) async fn say_last_word_within_bounds(
+    mut stream: Stream,
+    fault: &Fault,
+    head: Bytes,
+    client: IpAddr,
+    proxy: &Proxy,
+) {
+    let reply = proxy.refuse_head(fault, head, client);
+    let _ = tokio::time::timeout(LAST_WORD, async {
+        if stream.write_all(&as_bytes(&reply, true)).await.is_ok() {
+            close(stream).await;
+        }
+    })
+    .await;
 }
 
 /// Ends a connection after its last answer, where nothing is left to be read.
@@ -66,22 +57,5 @@ async fn close(mut stream: Stream) {
             Ok(0) | Err(_) => return,
             Ok(count) => drained += count,
         }
-    }
-}
-
-pub(super) const fn hint_for(reason: Reason) -> &'static str {
-    match reason {
-        Reason::NewlineInHead => {
-            "Read the secret without its newline: `printf %s`, `tr -d '\\n'`, or `kubectl create secret --from-file` of a \
-             file without one."
-        }
-        Reason::HeadTooLarge => "Send fewer or smaller headers (often a heap of cookies), or raise `http.max_head`.",
-        Reason::HeadTimeout => "Send the whole head at once; look for a slow hop, or raise `http.head_timeout`.",
-        Reason::TlsFailed => {
-            "Speak TLS to this port (https://), show a certificate where `tls.client_auth` asks for one, and trust the \
-             authority of ours."
-        }
-        Reason::BodyMalformed => "Mend the client or the hop that framed this body.",
-        _ => "Mend the client or the hop that wrote this head; `curl -v` through the same way shows a sound one.",
     }
 }

@@ -27,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deadline::{Overdue, overdue};
-use super::farewell::hint_for;
 use super::paced::Paced;
 use super::unread::{Patient, Reading};
 use super::{Arrival, Current, Settings};
@@ -35,7 +34,6 @@ use crate::body::Uploaded;
 use crate::domain::fields::Fields;
 use crate::domain::framing::{Fault, check_decoded};
 use crate::domain::head::RequestParts;
-use crate::domain::reason::Reason;
 use crate::progress::Progress;
 use crate::proxy::{ExchangeBody, Peer};
 use crate::upstream::Broken;
@@ -106,6 +104,7 @@ pub(super) async fn serve(
     let stream = Paced::new(stream, Arc::clone(&stalled));
     let streams = Arc::<Streams>::default();
     let line = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+    let refusing = Arc::clone(&current);
     let client = Client { address, line, encrypted, current, settings: Arc::clone(&settings) };
     let service = {
         let streams = Arc::clone(&streams);
@@ -137,8 +136,11 @@ pub(super) async fn serve(
             told = true;
             connection.as_mut().graceful_shutdown();
         }
-        // How it ended is told by its exchanges; h2 has said to the client what was wrong.
-        if connection.as_mut().poll(cx).is_ready() {
+        // How it ended is told by its exchanges, but for what ended it before there was one.
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            if let Some(fault) = ended.err().and_then(|error| fault_of(&error)) {
+                drop(refusing.load().proxy.refuse_head(&fault, Bytes::new(), address));
+            }
             return Poll::Ready(());
         }
         while end.as_mut().poll(cx).is_ready() {
@@ -163,6 +165,21 @@ pub(super) async fn serve(
         Poll::Pending
     })
     .await;
+}
+
+/// What the client did against the protocol, where that ended the connection: h2 has told the client, and nobody else. A
+/// connection that broke is no fault.
+fn fault_of(error: &hyper::Error) -> Option<Fault> {
+    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let broke = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref::<std::io::Error>().is_some();
+    let first = causes.next().filter(|first| !error.is_timeout() && !broke(*first))?;
+    if causes.any(broke) {
+        return None;
+    }
+    Some(Fault::head(format!("The client broke the rules of HTTP/2, and its connection was closed: {first}.")).with_hint(
+        "Mend the client or the hop that wrote this: a line break in the credential, an upper-case name or a field of HTTP/1 \
+         ends the connection over HTTP/2.",
+    ))
 }
 
 /// Who sends, and what serves it.
@@ -193,7 +210,7 @@ impl Client {
                 let answer = AssertUnwindSafe(proxy.serve(parts, Uploaded::Http2(body), &peer)).catch_unwind();
                 timed(answer, &progress).await.unwrap_or_else(|_| proxy.apologise(&peer))
             }
-            Err(fault) => proxy.decline(&peer, &fault, hint_for(fault.reason)),
+            Err(fault) => proxy.decline(&peer, &fault),
         };
         let reading = Reading::current();
         if let Some(reading) = reading.as_ref().filter(|_| !reply.body.is_end_stream()) {
@@ -266,7 +283,7 @@ impl Body for Timed {
 /// The request as it would have come over HTTP/1 (RFC 9113 §8.3.1): the authority as `Host`, the target in origin form, one
 /// line of cookies. h2 has refused upper case, connection fields and most control bytes already.
 fn translate(mut request: Request<Incoming>, settings: &Settings) -> Result<(RequestParts, Incoming), Fault> {
-    let malformed = |detail: &str| Fault { reason: Reason::HeadMalformed, status: 400, detail: detail.into() };
+    let malformed = |detail: &str| Fault::head(detail);
     trim(request.headers_mut());
     let uri = request.uri();
     let target = uri.path_and_query().map_or("", |target| target.as_str());

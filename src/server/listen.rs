@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -20,7 +21,6 @@ use crate::domain::proxy_protocol::{self, Parsed};
 use crate::domain::reason::Reason;
 use crate::proxy::Proxy;
 use crate::stream::Stream;
-use crate::telemetry::Refusal;
 
 /// How long accepting rests when the process has no descriptors left: long enough not to spin, short enough to notice.
 const REST: Duration = Duration::from_millis(50);
@@ -187,18 +187,15 @@ async fn prepare(stream: TcpStream, peer: IpAddr, settings: &Settings, proxy: &P
         Ok(Ok(1)) if first.iter().all(u8::is_ascii_uppercase)
     );
     if plain {
-        let fault = Fault {
-            reason: Reason::TlsFailed,
-            status: 400,
-            detail: "Plain HTTP came to a port that speaks TLS.".into(),
-        };
-        farewell::say_last_word_within_bounds(stream.into(), &fault, address, proxy).await;
+        let fault = Fault::new(Reason::TlsFailed, 400, "Plain HTTP came to a port that speaks TLS.");
+        farewell::say_last_word_within_bounds(stream.into(), &fault, Bytes::new(), address, proxy).await;
         return None;
     }
     match tls.accept(stream, deadline.saturating_duration_since(Instant::now())).await {
         Ok((stream, is_http2)) => Some(Arrival { stream, address, is_http2 }),
         Err(error) => {
-            record(proxy, address, Reason::TlsFailed, 0, format!("The TLS handshake failed: {error}."));
+            let fault = Fault::new(Reason::TlsFailed, 0, format!("The TLS handshake failed: {error}."));
+            drop(proxy.refuse_head(&fault, Bytes::new(), address));
             None
         }
     }
@@ -242,19 +239,12 @@ async fn read_proxy_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>,
     }
 }
 
-/// Who does not say who the client is, though it must, gets no answer that could be mistaken for the client's.
+/// A trusted hop must say who the client is; what it sends instead is not read as a request.
 async fn refuse_preface(stream: TcpStream, peer: IpAddr, why: &str, proxy: &Proxy) -> Option<Arrival> {
-    let detail = format!("The PROXY header of a trusted hop {why}.");
-    record(proxy, peer, Reason::HeadMalformed, 0, detail);
-    drop(stream);
+    let fault = Fault::head(format!("The PROXY header of a trusted hop {why}.")).with_hint(
+        "Switch the PROXY protocol on in this hop, or take it out of `clients.trusted_proxies`, or set \
+         `clients.proxy_protocol: off`.",
+    );
+    farewell::say_last_word_within_bounds(stream.into(), &fault, Bytes::new(), peer, proxy).await;
     None
-}
-
-fn record(proxy: &Proxy, client: IpAddr, reason: Reason, status: u16, detail: String) {
-    let id = proxy.new_request_id();
-    proxy.recorder().refused(Refusal {
-        request_id: id.to_str().unwrap_or_default().to_owned(),
-        client: Some(client),
-        ..Refusal::unread(reason, status, detail, farewell::hint_for(reason).to_owned())
-    });
 }

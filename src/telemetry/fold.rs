@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 
 use super::record::Refusal;
+use crate::domain::head::Reading;
 use crate::domain::reason::Reason;
 use crate::domain::token::Fingerprint;
 
@@ -50,8 +51,9 @@ enum Caller {
 impl Key {
     fn of(refusal: &Refusal) -> Self {
         let address = || Caller::Address(refusal.client);
-        // The tokens of such a flood are all different, and it is the address that is over its limit.
-        if refusal.reason == Reason::AuthFailuresLimited {
+        // The tokens of such a flood are all different, and it is the address that is over its limit; and a head at fault is
+        // its sender's, whatever token it holds.
+        if refusal.reason == Reason::AuthFailuresLimited || refusal.facts.reading != Reading::Whole {
             return Self { reason: refusal.reason, shadow: refusal.shadow, caller: address() };
         }
         Self {
@@ -196,7 +198,9 @@ mod tests {
 
     fn refusal(reason: Reason, client: u8) -> Refusal {
         let client = Some(IpAddr::from([10, 0, 0, client]));
-        Refusal { client, ..Refusal::unread(reason, 401, String::new(), String::new()) }
+        let mut refusal = Refusal { client, ..Refusal::unread(reason, 401, String::new(), String::new()) };
+        refusal.facts.reading = Reading::Whole;
+        refusal
     }
 
     /// The counts of those left out before each that is told in `place`.

@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 use super::scrape::{self, CertificateEnd, Exposition};
 use super::{Refusal, Served, TokenLabel, process};
 use crate::domain::credential::{Change, Changes};
+use crate::domain::head::Reading;
 use crate::domain::limit::{Decision, Outcome, Policy};
 use crate::domain::reason::Reason;
 
@@ -263,7 +264,7 @@ impl Metrics {
 
     /// A request that could not be read has no answer that [`Self::served`] would count, so it is counted here.
     pub(super) fn refused(&self, refusal: &Refusal) {
-        if refusal.facts.unread {
+        if refusal.facts.reading != Reading::Whole {
             let labels = RequestLabels { method: "other", code: Code(refusal.status), token: "none".into() };
             counter(&self.requests, &labels).inc();
         }

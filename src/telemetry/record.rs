@@ -12,7 +12,7 @@ use super::Level;
 use super::format::{Field, Keys, Opening, Tell};
 use super::redact::redact;
 use crate::domain::credential::{AuthForm, Change};
-use crate::domain::head::RequestFacts;
+use crate::domain::head::{Reading, RequestFacts};
 use crate::domain::reason::Reason;
 use crate::domain::token::Fingerprint;
 
@@ -74,7 +74,7 @@ impl Refusal {
             detail,
             hint,
             permission: None,
-            facts: RequestFacts { unread: true, ..RequestFacts::default() },
+            facts: RequestFacts { reading: Reading::Nothing, ..RequestFacts::default() },
             request_id: String::new(),
             trace_id: None,
             client: None,
@@ -100,7 +100,7 @@ impl Refusal {
 
     /// The path as it is shown.
     pub(super) fn path(&self) -> Cow<'_, str> {
-        if self.facts.unread { Cow::default() } else { cut_text(self.facts.uri.path(), MOST_PATH) }
+        if self.facts.reading == Reading::Nothing { Cow::default() } else { cut_text(self.facts.uri.path(), MOST_PATH) }
     }
 
     /// What the keys of its line are, behind those of the opening; with the number of equal ones that were left out
@@ -152,7 +152,7 @@ pub(super) fn put_request(
     client: Option<IpAddr>,
     token_name: Option<&str>,
 ) {
-    if !facts.unread {
+    if facts.reading != Reading::Nothing {
         keys.put("method", Field::Text(cut_text(facts.method.as_str(), MOST)));
         keys.put("path", Field::Text(cut_text(facts.uri.path(), MOST_PATH)));
     }
@@ -163,7 +163,7 @@ pub(super) fn put_request(
 }
 
 pub(super) fn put_decisions(keys: &mut impl Keys, facts: &RequestFacts, fingerprint: Option<Fingerprint>) {
-    if facts.unread {
+    if facts.reading == Reading::Nothing {
         return;
     }
     let (auth, org) = (&facts.auth, &facts.org);

@@ -51,6 +51,73 @@ fn damaged_heads_are_refused_by_us_and_explained() {
     assert_eq!(origin.count(), 0, "something of a refused request reached the upstream");
 }
 
+/// What came instead of a head, and the word that the next step must hold.
+#[test]
+fn the_next_step_is_made_for_what_was_found() {
+    let program = Program::before(&Origin::ok().url(), &[]);
+    let token = format!("Authorization: Bearer {TOKEN}");
+    for (request, word, detail) in [
+        ("GET / HTTP/1.1\r\nHost: g\nX-Name: a\r\n\r\n".into(), "CR LF", "line 2 (`Host`)"),
+        (head(&"X: y\r\n".repeat(120)), "http.max_headers", "100"),
+        (format!("GET /{} HTTP/1.1\r\nHost: g\r\n\r\n", "x".repeat(9000)), "Shorten the path", "8192"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), "http.h2c", "HTTP/2"),
+        ("\x16\x03\x01\x02\0\x01\0\x01\u{7f}\x03\x03".into(), "http://", "TLS"),
+        (head("X: a\x01b"), "curl -v", "line 3 (`X`)"),
+        (format!("GET / HTTP/1.1\r\n{token}\r\n\r\nHost: g\r\n\r\n"), "without its newline", "before any `Host`"),
+        (head(&format!("{token}\r\n rest")), "without its newline", "begins with a blank"),
+        (head(&format!("{token}\n")), "without its newline", "right behind the value"),
+    ] {
+        let answer = ask(program.data, &request).unwrap_or_else(|| panic!("no answer to {request:?}"));
+        let line = program.refusal(answer.header("x-request-id").unwrap());
+        assert!(line["hint"].as_str().unwrap().contains(word), "{request:?}: {line}");
+        assert!(line["detail"].as_str().unwrap().contains(detail), "{request:?}: {line}");
+        // Each is the only one of its kind in its second.
+        std::thread::sleep(std::time::Duration::from_millis(1001));
+    }
+}
+
+#[test]
+fn the_rest_of_a_head_that_a_secret_cut_is_known_as_such() {
+    let origin = Origin::ok();
+    let program = Program::before(&origin.url(), &[]);
+    let mut stream = connect(program.data);
+    let request =
+        format!("GET /api/org HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {TOKEN}\r\n\r\nAccept: */*\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut pending = Vec::new();
+    assert_eq!(read_answer(&mut stream, &mut pending, false).unwrap().status, 200);
+    let second = read_answer(&mut stream, &mut pending, false).unwrap();
+    assert_eq!((second.status, second.reason()), (400, Some("newline_in_head")));
+    assert_eq!(origin.count(), 1);
+}
+
+#[test]
+fn who_sent_a_head_at_fault_is_told_as_far_as_it_can_be_made_out() {
+    let program = Program::before(&Origin::ok().url(), &[]);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let head = format!(
+        "POST /api/folders?x=1 HTTP/1.1\r\nHost: g\r\nUser-Agent: deploy/1.4\r\nX-Request-Id: from-ci-7\r\n\
+         traceparent: 00-{trace}-b7ad6b7169203331-01\r\nAuthorization: Bearer {TOKEN}\n\r\n\r\n"
+    );
+    let answer = ask(program.data, head).unwrap();
+    assert_eq!((answer.reason(), answer.header("x-request-id")), (Some("newline_in_head"), Some("from-ci-7")));
+    let line = program.refusal("from-ci-7");
+    for (key, value) in [
+        ("method", "POST"),
+        ("path", "/api/folders"),
+        ("user_agent", "deploy/1.4"),
+        ("trace_id", trace),
+        ("token_kind", "service_account"),
+        ("auth_received", "bearer"),
+        ("auth_sent", "none"),
+    ] {
+        assert_eq!(line[key], value, "{line}");
+    }
+    assert!(line["token_fingerprint"].is_string() && answer.text().contains(trace), "{line} {}", answer.text());
+    let counted = "grafana_token_proxy_http_requests_total{method=\"other\",code=\"400\",token=\"none\"}";
+    assert_eq!(program.metric(counted), Some(1.0));
+}
+
 #[test]
 fn damaged_chunks_are_400_and_poison_nothing() {
     let origin = Origin::ok();

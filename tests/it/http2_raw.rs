@@ -105,6 +105,21 @@ fn malformed_heads() -> Vec<Vec<(String, String)>> {
     cases
 }
 
+/// h2 closes the connection by itself; what was wrong stands in the log all the same.
+#[test]
+fn a_line_break_in_the_credential_is_told_over_http2_too() {
+    let origin = Origin::ok();
+    let program = program(&origin);
+    let mut client = Client::connect(program.data);
+    let fields: Vec<_> = [&headers("/api/org")[..], &[("authorization", "Bearer a\nb")]].concat();
+    let stream = client.send(&fields, true);
+    assert!(is_refused(&mut client, stream));
+    let line = program.wait_for_line(|line| line["reason"] == "head_malformed");
+    assert!(line["detail"].as_str().unwrap().contains("HTTP/2") && line["source"] == "client", "{line}");
+    assert!(line["hint"].as_str().unwrap().contains("line break in the credential"), "{line}");
+    assert_eq!(origin.count(), 0);
+}
+
 #[test]
 fn malformed_heads_reach_nobody() {
     let origin = Origin::ok();

@@ -93,9 +93,9 @@ fn what_is_no_proxy_header_is_not_served_and_strangers_send_none() {
     for bytes in [REQUEST.to_vec(), b"PROXY TCP4 192.0.2.7\r\n".to_vec(), b"PROX".to_vec(), vec![]] {
         let mut stream = connect(trusting.data);
         stream.write_all(&bytes).unwrap();
-        let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest);
-        assert_eq!(rest, b"", "{bytes:?}");
+        let answer = read_answer(&mut stream, &mut Vec::new(), false).unwrap_or_else(|| panic!("{bytes:?}"));
+        assert_eq!((answer.status, answer.reason()), (400, Some("head_malformed")), "{bytes:?}");
+        assert_eq!(stream.read(&mut [0; 9]).unwrap_or(0), 0, "{bytes:?}");
     }
     assert_eq!(origin.count(), 0);
     let line = trusting.wait_for_line(|line| line["reason"] == "head_malformed");
@@ -103,6 +103,10 @@ fn what_is_no_proxy_header_is_not_served_and_strangers_send_none() {
     // From others no header is expected, and one is no HTTP.
     let wary = program(&origin, "10.0.0.0/8");
     assert_eq!(crate::support::get(wary.data, "/", &[]).status, 200);
-    let head = [b"PROXY TCP4 192.0.2.7 10.0.0.1 56324 443\r\n", REQUEST].concat();
-    assert_eq!(crate::support::ask(wary.data, head).unwrap().status, 400);
+    let second = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\x0a\0\0\x01\xdc\x04\x01\xbb";
+    for header in [&b"PROXY TCP4 192.0.2.7 10.0.0.1 56324 443\r\n"[..], second] {
+        let answer = crate::support::ask(wary.data, [header, REQUEST].concat()).unwrap();
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains("clients.proxy_protocol"), "{}", answer.text());
+    }
 }

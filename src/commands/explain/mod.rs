@@ -146,7 +146,9 @@ fn answer(matches: &ArgMatches, from_input: bool) -> Result<Report, Misuse> {
     let status = match matches.get_one::<String>("status") {
         Some(code) => Some(
             StatusCode::from_bytes(code.trim().as_bytes())
-                .map_err(|_| (format!("`{code}` is no status of HTTP"), "write three digits, as --status 401"))?,
+                .ok()
+                .filter(|status| status.as_u16() < 600)
+                .ok_or_else(|| (format!("`{code}` is no status of HTTP"), "write three digits, as --status 401"))?,
         ),
         None => pasted.status.or_else(|| status_in(&pasted.body)),
     };

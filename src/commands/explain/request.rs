@@ -9,7 +9,7 @@ use super::super::secret_input;
 use super::paste::PastedRequest;
 use crate::domain::credential::{AuthForm, Repair, judge};
 use crate::domain::fields::Fields;
-use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, Spelling};
+use crate::domain::head::{AuthFacts, Head, OrgFacts, Reading, RequestFacts, Spelling};
 use crate::domain::org::{self, OrgMode};
 use crate::domain::token::{TokenFacts, TokenKind};
 
@@ -89,7 +89,7 @@ impl Told {
         }
         let mut facts = RequestFacts::gather(&method, &uri, &head, auth, organisation(&head, &uri));
         facts.session_cookie |= session;
-        facts.unread = !knows_target;
+        facts.reading = if knows_target { Reading::Whole } else { Reading::Nothing };
         let knows_credential = self.whole || self.authorization.is_some() || !lines.is_empty();
         Asked { facts, knows_target, knows_credential, knows_token }
     }
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn nothing_told_is_nothing_known() {
         let asked = Told::default().facts(false);
-        assert!(!asked.knows_target && !asked.knows_credential && asked.facts.unread);
+        assert!(!asked.knows_target && !asked.knows_credential && asked.facts.reading == Reading::Nothing);
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
         let mut told = Told::default();
         told.take_pasted(PastedRequest { method: Method::GET, uri: Uri::from_static("/api/org"), headers });
         let asked = told.facts(false);
-        assert!(asked.knows_target && asked.knows_credential && !asked.facts.unread);
+        assert!(asked.knows_target && asked.knows_credential && asked.facts.reading == Reading::Whole);
         assert_eq!((asked.facts.auth.sent, asked.facts.org.sent), (AuthForm::None, Some(2)));
     }
 }

@@ -1,7 +1,7 @@
 //! Names for the parts of a request, fit for a sentence in a log: no secret, no control character, no endless path.
 
 use super::super::credential::AuthForm;
-use super::super::head::RequestFacts;
+use super::super::head::{Reading, RequestFacts};
 use super::super::org::OrgBy;
 use super::super::token::TokenKind;
 use super::{Case, credential};
@@ -63,7 +63,7 @@ pub(super) fn organisation(request: &RequestFacts) -> Option<String> {
 /// Method and path. Long segments may be secrets (public dashboards), and are left out; groups of `/apis/` are long words
 /// without a digit.
 pub(super) fn endpoint(case: &Case<'_>) -> String {
-    if case.request.unread {
+    if case.request.reading == Reading::Nothing {
         return "this call".to_owned();
     }
     if let Some(text) = plain_endpoint(case) {

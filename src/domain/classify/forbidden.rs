@@ -62,13 +62,18 @@ fn origin(case: &Case<'_>) -> Option<Finding> {
 /// A refusal of the access control, which names the permission.
 fn access_control(case: &Case<'_>, document: &Document, id: &str) -> Finding {
     let id = in_the_log(id);
+    let expression = document.message.as_deref().and_then(|message| message.split_once("Permissions needed: "));
+    // As Grafana wrote it, but for what cannot stand in a log.
+    let plain = |text: &str| text.chars().filter(|c| !c.is_control() && *c != '`').take(2000).collect::<String>();
+    let expression = expression.map(|(_, expression)| plain(expression));
     // With anonymous access, a credential that Grafana cannot use is passed over, and the visitor lacks the permission.
-    if let Some(finding) = credential::fault(case.request) {
+    if let Some(mut finding) = credential::fault(case.request) {
+        if let Some(expression) = expression {
+            finding.because = format!("{}; the visitor was asked for `{expression}`{id}", finding.because).into();
+        }
         return finding;
     }
-    let Some((_, expression)) =
-        document.message.as_deref().and_then(|message| message.split_once("Permissions needed: "))
-    else {
+    let Some(expression) = expression else {
         if disguise::asks_for_organisation(case.request) {
             let because = format!(
                 "the access control refused{id}, and names no permission: the caller lacks one, or is no member"
@@ -78,8 +83,6 @@ fn access_control(case: &Case<'_>, document: &Document, id: &str) -> Finding {
         let because = format!("the access control refused{id}, and does not name the permission");
         return Finding::new(Reason::PermissionMissing, because);
     };
-    // As Grafana wrote it, but for what cannot stand in a log.
-    let expression: String = expression.chars().filter(|c| !c.is_control() && *c != '`').take(2000).collect();
     if EVERY_MEMBER_HAS.contains(&expression.as_str())
         && disguise::asks_for_organisation(case.request)
         && !case.route.is_organisations()

@@ -111,6 +111,10 @@ fn next_step(case: &Case<'_>, finding: &Finding) -> String {
             where it fails only now and then, look at Grafana's database"
                 .to_owned()
         }
+        Reason::TokenExpired | Reason::TokenRevoked if credential::sends_nothing(request) => {
+            "find what stands between the proxy and Grafana and puts a credential of its own in: none was sent from here"
+                .to_owned()
+        }
         Reason::TokenExpired => {
             format!("add a new token to the service account and replace {what} that this caller sends")
         }

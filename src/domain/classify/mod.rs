@@ -29,7 +29,7 @@ use http::{Method, StatusCode};
 use self::body::Body;
 use self::route::Route;
 use super::fields::Fields;
-use super::head::{AuthFacts, RequestFacts};
+use super::head::{AuthFacts, Reading, RequestFacts};
 use super::reason::Reason;
 
 /// How much of an answer must be seen to explain it.
@@ -129,7 +129,7 @@ pub fn look(request: &RequestFacts, status: StatusCode, headers: &Fields) -> Loo
 /// What a credential gives away by itself, before anybody has answered: damage, a wrong kind, a spelling that Grafana
 /// does not read.
 pub fn judge_credential(auth: AuthFacts) -> Option<Verdict> {
-    let request = RequestFacts { unread: true, auth, ..RequestFacts::default() };
+    let request = RequestFacts { reading: Reading::Nothing, auth, ..RequestFacts::default() };
     let finding = credential::fault(&request)?;
     let case = Case {
         request: &request,

@@ -358,3 +358,21 @@ fn gos_own_400_is_about_the_head() {
     assert_eq!(reason(&token, 400, &go, "400 Bad Request: invalid header name"), Some(Reason::HeadMalformed));
     assert_eq!(reason(&token, 400, &grafanas(), "Bad Request\n"), None);
 }
+
+#[test]
+fn what_the_visitor_lacked_stands_beside_the_damage_that_made_it_one() {
+    let damaged = with_token("/api/folders", b"glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58b");
+    let body = r#"{"accessErrorId":"ACE1","message":"You'll need additional permissions to perform this action. Permissions needed: folders:create","title":"Access denied"}"#;
+    let verdict = verdict(&damaged, 403, &grafanas(), body).unwrap();
+    assert_eq!((verdict.reason, verdict.permission), (Reason::TokenMalformed, None));
+    assert!(verdict.detail.contains("`folders:create` (`ACE1` in Grafana's log)"), "{}", verdict.detail);
+}
+
+#[test]
+fn a_token_that_was_not_sent_from_here_is_somebody_else_s() {
+    let request = request(Method::GET, "/api/org");
+    for id in ["api-key.expired", "api-key.revoked"] {
+        let verdict = verdict(&request, 401, &grafanas(), &named(id, 401)).unwrap();
+        assert!(verdict.hint.contains("between the proxy and Grafana"), "{}", verdict.hint);
+    }
+}

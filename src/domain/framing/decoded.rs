@@ -12,7 +12,7 @@ pub fn check_decoded<'h>(
     bounds: &Bounds,
 ) -> Result<(), Fault> {
     if target.len() > bounds.max_target {
-        return Err(Fault::too_large(414, format!("The target is longer than {} bytes.", bounds.max_target)));
+        return Err(Fault::target_too_long(format!("The target is longer than {} bytes.", bounds.max_target)));
     }
     let mut head = HeadSoFar::default();
     if !target.is_empty() {
@@ -26,13 +26,10 @@ pub fn check_decoded<'h>(
         head.lines += 1;
         head.size += name.len() + value.len() + 4;
         if head.lines > bounds.max_headers {
-            return Err(Fault::too_large(431, format!("More than `http.max_headers`, {} lines.", bounds.max_headers)));
+            return Err(Fault::too_many_lines(bounds.max_headers));
         }
         if head.size > bounds.max_head {
-            return Err(Fault::too_large(
-                431,
-                format!("The head is larger than `http.max_head`, {} bytes.", bounds.max_head),
-            ));
+            return Err(Fault::head_too_large(bounds.max_head));
         }
         if !is_token(name) {
             return Err(Fault::head(format!("Field {} of the head has no valid name.", head.lines)));

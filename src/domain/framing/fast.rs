@@ -22,6 +22,7 @@ pub(super) fn whole_head(bytes: &[u8], bounds: &Bounds, fields: &mut Vec<Field>)
         let (name, rest) = field.split_at(colon);
         head.lines += 1;
         fields.push(Field::new(start, start + colon, start + field.len()));
+        head.in_credential = false;
         check_value(name, rest.get(1..)?, &mut head).ok()?;
     }
     // A CR and an LF for each line, the first and the last included, and not one control byte more.

@@ -4,7 +4,7 @@
 use std::mem;
 use std::ops::Range;
 
-use super::line::{self, HeadSoFar, check_field, unterminated};
+use super::line::{self, HeadSoFar, check_field, name_end, unterminated};
 use super::{Bounds, Fault, Framing, fast, request_line};
 use crate::domain::fields::Field;
 
@@ -50,12 +50,14 @@ pub struct HeadReader {
     /// How far that line was looked at.
     searched: usize,
     fields: Vec<Field>,
+    /// The last head ended with its credential.
+    credential_last: bool,
 }
 
 impl HeadReader {
     /// Before the first head of a connection.
     pub const fn new(bounds: Bounds) -> Self {
-        Self { bounds, blank: 0, head: None, line: 0, searched: 0, fields: Vec::new() }
+        Self { bounds, blank: 0, head: None, line: 0, searched: 0, fields: Vec::new(), credential_last: false }
     }
 
     /// Hands the fields of the head over that was found last.
@@ -69,6 +71,7 @@ impl HeadReader {
             self.fields.clear();
             self.fields.reserve(USUAL_LINES);
             if let Some((head, size)) = fast::whole_head(bytes, &self.bounds, &mut self.fields) {
+                self.credential_last = head.in_credential;
                 return Ok(Found::Head(complete(&head, size)?));
             }
             // Anything out of the ordinary is read line by line, to say exactly what it is.
@@ -118,7 +121,7 @@ impl HeadReader {
             let mut head = HeadSoFar::default();
             let line = line::strip(raw, &head)?;
             if !line.is_empty() {
-                request_line::check(line, &mut head, &self.bounds)?;
+                request_line::check(line, &mut head, &self.bounds).map_err(|fault| self.explain(line, fault))?;
                 self.head = Some(head);
                 return Ok(None);
             }
@@ -132,6 +135,7 @@ impl HeadReader {
         };
         let line = line::strip(raw, head)?;
         if line.is_empty() {
+            self.credential_last = head.in_credential;
             return complete(&mem::take(head), end).map(|head| Some(Found::Head(head)));
         }
         let colon = check_field(line, head, &self.bounds)?;
@@ -139,11 +143,25 @@ impl HeadReader {
         Ok(None)
     }
 
+    /// What is no request line may be the rest of the head before, which a secret with a line break behind it has cut.
+    fn explain(&self, line: &[u8], fault: Fault) -> Fault {
+        if !self.credential_last || name_end(line).is_none() {
+            return fault;
+        }
+        Fault::newline_in_secret(
+            "A field stands where a request should begin, and the head before ended right behind `Authorization`: the secret \
+             ends in a line break, which ended that head.",
+        )
+    }
+
     fn too_large(&self) -> Fault {
         if self.head.is_none() && self.bounds.max_target < self.bounds.max_head {
-            return Fault::too_large(414, format!("The request line is longer than {} bytes.", self.bounds.max_target));
+            return Fault::target_too_long(format!(
+                "The request line is longer than {} bytes.",
+                self.bounds.max_target
+            ));
         }
-        Fault::too_large(431, format!("The head is larger than `http.max_head`, {} bytes.", self.bounds.max_head))
+        Fault::head_too_large(self.bounds.max_head)
     }
 
     /// Reads as if nothing were ordinary, for tests to hold the fast reading against.

@@ -1,6 +1,6 @@
 //! One line of a head: its end, its name, and the few fields that frame a message.
 
-use super::{Bounds, Fault, Framing};
+use super::{Bounds, Fault, Framing, request_line};
 
 /// What the lines of a head have told so far.
 #[derive(Debug, Default)]
@@ -22,7 +22,13 @@ pub(super) struct HeadSoFar {
 impl HeadSoFar {
     pub(super) fn finish(&self) -> Result<Framing, Fault> {
         if !self.has_host && !self.old_version {
-            return Err(Fault::head("There is no `Host`."));
+            return Err(if self.in_credential {
+                Fault::newline_in_secret(
+                    "The head ends right behind `Authorization`, before any `Host`: the secret ends in a line break.",
+                )
+            } else {
+                Fault::head("There is no `Host`.")
+            });
         }
         match (self.chunked, self.content_length) {
             (true, Some(_)) => Err(Fault::head("`Content-Length` and `Transfer-Encoding` in one head.")),
@@ -75,19 +81,42 @@ fn control(line: &[u8], head: &HeadSoFar) -> Fault {
     if line.contains(&b'\r') && (is_credential(line) || head.in_credential) {
         return bare_newline(line, head, "CR");
     }
+    if head.method_end == 0 && line.starts_with(TLS) {
+        return Fault::head("TLS came to a port that speaks plain HTTP.")
+            .with_hint("Use http:// for this port, or give the proxy `tls.cert_file` and `tls.key_file`.");
+    }
+    if head.method_end == 0 && line == b"\0" {
+        return request_line::unexpected_proxy_header();
+    }
     let what = if line.contains(&b'\r') { "A bare CR" } else { "A control byte" };
-    Fault::head(format!("{what} in line {} of the head.", head.lines + 1))
+    Fault::head(format!("{what} in {} of the head.", place(line, head)))
+}
+
+/// What a TLS client begins with: a handshake record of version 3.
+const TLS: &[u8] = &[0x16, 0x03];
+
+/// Which line it is that comes next. Only a name that is words tells who it is without telling a secret.
+fn place(line: &[u8], head: &HeadSoFar) -> String {
+    let number = if head.method_end == 0 { 1 } else { head.lines + 2 };
+    let name = name_end(line).and_then(|end| std::str::from_utf8(line.get(..end)?).ok());
+    match name.filter(|name| name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')) {
+        Some(name) if head.method_end > 0 => format!("line {number} (`{name}`)"),
+        _ => format!("line {number}"),
+    }
 }
 
 fn bare_newline(line: &[u8], head: &HeadSoFar, which: &str) -> Fault {
-    let place = if is_credential(line) {
-        "inside or right behind the value of `Authorization`: the secret was read with its newline".to_owned()
-    } else if head.in_credential {
-        "right after `Authorization`: the secret holds a newline, and its rest became a line of its own".to_owned()
-    } else {
-        format!("in line {} of the head", head.lines + 1)
-    };
-    Fault::newline(format!("A bare {which} {place}."))
+    if is_credential(line) {
+        return Fault::newline_in_secret(format!(
+            "A bare {which} inside or right behind the value of `Authorization`: the secret was read with its newline."
+        ));
+    }
+    if head.in_credential {
+        return Fault::newline_in_secret(format!(
+            "A bare {which} right after `Authorization`: the secret holds a newline, and its rest became a line of its own."
+        ));
+    }
+    Fault::newline(format!("A bare {which} in {} of the head.", place(line, head)))
 }
 
 fn is_credential(line: &[u8]) -> bool {
@@ -152,17 +181,23 @@ pub(super) fn check_form<'l>(
     bounds: &Bounds,
 ) -> Result<(&'l [u8], &'l [u8]), Fault> {
     head.lines += 1;
-    let number = head.lines;
+    let number = head.lines + 1;
     if head.lines > bounds.max_headers {
-        return Err(Fault::too_large(431, format!("More than `http.max_headers`, {} lines.", bounds.max_headers)));
+        return Err(Fault::too_many_lines(bounds.max_headers));
     }
     let after_credential = std::mem::take(&mut head.in_credential);
     if matches!(line.first(), Some(b' ' | b'\t')) {
-        return Err(Fault::head(format!("Line {number} of the head is folded (it begins with a blank).")));
+        return Err(if after_credential {
+            Fault::newline_in_secret(
+                "The line after `Authorization` begins with a blank: the secret holds a line break.",
+            )
+        } else {
+            Fault::head(format!("Line {number} of the head is folded (it begins with a blank)."))
+        });
     }
     let Some(colon) = memchr::memchr(b':', line) else {
         return Err(if after_credential {
-            Fault::newline("The line after `Authorization` has no colon: the secret holds a line break.")
+            Fault::newline_in_secret("The line after `Authorization` has no colon: the secret holds a line break.")
         } else {
             Fault::head(format!("Line {number} of the head has no colon."))
         });

@@ -1,6 +1,8 @@
 //! The first line of a request.
 
-use super::line::{HeadSoFar, is_token};
+use http::{Method, Uri};
+
+use super::line::{HeadSoFar, count_controls, is_token};
 use super::{Bounds, Fault};
 
 /// Judges the request line, without its line end.
@@ -19,20 +21,40 @@ pub(super) fn check(line: &[u8], head: &mut HeadSoFar, bounds: &Bounds) -> Resul
         return Err(Fault::head("The method is no word."));
     }
     if target.len() > bounds.max_target {
-        return Err(Fault::too_large(414, format!("The target is longer than {} bytes.", bounds.max_target)));
+        return Err(Fault::target_too_long(format!("The target is longer than {} bytes.", bounds.max_target)));
     }
     match version {
         b"HTTP/1.1" => {}
         b"HTTP/1.0" => head.old_version = true,
         b"HTTP/2.0" => {
-            return Err(Fault::head("HTTP/2 with prior knowledge, which this listener does not speak."));
+            return Err(Fault::head("HTTP/2 with prior knowledge, which this listener does not speak.")
+                .with_hint("Speak HTTP/1.1 to this port, or switch `http.h2c` on."));
         }
         _ if version.starts_with(b"HTTP/") => {
             return Err(Fault { status: 505, ..Fault::head("The version is not HTTP/1.1.") });
         }
+        _ if method == b"PROXY" => return Err(unexpected_proxy_header()),
         _ => return Err(Fault::head("The first line does not end in a version.")),
     }
     check_target(method, target, head)
+}
+
+/// The method and the target of a line that is sound.
+pub fn read(line: &[u8]) -> Option<(Method, Uri)> {
+    let mut head = HeadSoFar::default();
+    let bounds = Bounds { max_head: usize::MAX, max_headers: usize::MAX, max_target: usize::MAX };
+    if count_controls(line) > 0 || check(line, &mut head, &bounds).is_err() {
+        return None;
+    }
+    let method = Method::from_bytes(line.get(..head.method_end)?).ok()?;
+    Some((method, Uri::try_from(line.get(head.method_end + 1..head.target_end)?).ok()?))
+}
+
+pub(super) fn unexpected_proxy_header() -> Fault {
+    Fault::head("The header of the PROXY protocol came, which is not expected from this peer.").with_hint(
+        "Set `clients.proxy_protocol: on` and name the hop in `clients.trusted_proxies`, or switch the PROXY protocol off in \
+         the hop.",
+    )
 }
 
 pub(super) fn check_target(method: &[u8], target: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {

@@ -130,8 +130,9 @@ impl<'c> Turn<'c> {
                 }
                 After::Fault(fault) => {
                     let (address, current) = (self.peer.address, self.current);
-                    if let Some(stream) = self.into_stream() {
-                        say_last_word_within_bounds(stream, &fault, address, &current.load().proxy).await;
+                    if let Some(Buffered { stream, bytes, .. }) = self.client.into_inner() {
+                        let serving = current.load_full();
+                        say_last_word_within_bounds(stream, &fault, bytes.freeze(), address, &serving.proxy).await;
                     }
                     return End::Closed;
                 }
@@ -331,5 +332,5 @@ fn is_draining(
 
 fn head_timeout(limit: Duration) -> Fault {
     let detail = format!("The head was not complete after {} s.", limit.as_secs_f32());
-    Fault { reason: Reason::HeadTimeout, status: 408, detail }
+    Fault::new(Reason::HeadTimeout, 408, detail)
 }

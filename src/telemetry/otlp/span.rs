@@ -77,7 +77,8 @@ fn hex(bytes: &[u8]) -> String {
 pub(super) fn write(refusal: &Refusal, ids: &Ids) -> Value {
     let parent = refusal.facts.traceparent.as_ref().and_then(|value| Parent::read(value.as_bytes()));
     let (own, trace) = ids.split_at(8);
-    let method = Some(refusal.facts.method.as_str()).filter(|_| !refusal.facts.unread);
+    let method =
+        Some(refusal.facts.method.as_str()).filter(|_| refusal.facts.reading != crate::domain::head::Reading::Nothing);
     let known = method.filter(|method| is_known(method));
     let mut span = json!({
         "traceId": parent.map_or_else(|| hex(trace), |parent| parent.trace_id.to_owned()),

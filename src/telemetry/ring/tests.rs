@@ -2,7 +2,7 @@ use super::*;
 
 fn folded(path: &str, suppressed: u64) -> Folded {
     let mut refusal = Refusal::unread(Reason::TokenExpired, 401, "A detail.".into(), "A hint.".into());
-    refusal.facts.unread = false;
+    refusal.facts.reading = crate::domain::head::Reading::Whole;
     refusal.facts.uri = path.parse().unwrap();
     Folded { refusal: Arc::new(refusal), suppressed }
 }
