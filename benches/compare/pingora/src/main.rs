@@ -86,7 +86,7 @@ fn configuration() -> ServerConf {
         threads: 1,
         work_stealing: false,
         // More than the load has connections, so that none to the upstream is ever closed for want of a place.
-        upstream_keepalive_pool_size: 16_384,
+        upstream_keepalive_pool_size: 4_096,
         ..ServerConf::default()
     }
 }
