@@ -63,7 +63,7 @@ fn the_next_step_is_made_for_what_was_found() {
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), "http.h2c", "HTTP/2"),
         ("\x16\x03\x01\x02\0\x01\0\x01\u{7f}\x03\x03".into(), "http://", "TLS"),
         (head("X: a\x01b"), "curl -v", "line 3 (`X`)"),
-        (format!("GET / HTTP/1.1\r\n{token}\r\n\r\nHost: g\r\n\r\n"), "without its newline", "before any `Host`"),
+        (format!("GET / HTTP/1.1\r\n{token}\r\n\r\nHost: g\r\n\r\n"), "without its newline", "no `Host`"),
         (head(&format!("{token}\r\n rest")), "without its newline", "begins with a blank"),
         (head(&format!("{token}\n")), "without its newline", "right behind the value"),
     ] {

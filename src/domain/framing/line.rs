@@ -23,9 +23,9 @@ impl HeadSoFar {
     pub(super) fn finish(&self) -> Result<Framing, Fault> {
         if !self.has_host && !self.old_version {
             return Err(if self.in_credential {
-                Fault::newline_in_secret(
-                    "The head ends right behind `Authorization`, before any `Host`: the secret ends in a line break.",
-                )
+                // A line break behind the secret does this, and so does a client that sends no `Host`.
+                Fault::head("There is no `Host`: the head ends right behind `Authorization`, perhaps by a line break in the secret.")
+                    .with_hint("Send `Host`; if the client does, read the secret without its newline (`printf %s`, `tr -d '\\n'`).")
             } else {
                 Fault::head("There is no `Host`.")
             });
