@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
 
 use super::body::Body;
 use super::headers::name;
@@ -64,19 +63,34 @@ impl Answer {
 
     /// Grafana's members, for Grafana's clients, and RFC 9457's, for everybody's.
     fn body(&self, request_id: &str, trace_id: &str) -> Bytes {
-        let status = self.status.as_u16();
-        let body = json!({
-            "message": format!("{}: {} {}", self.reason.title(), self.detail, self.hint),
-            "messageId": format!("token-proxy.{}", self.reason.code()),
-            "statusCode": status,
-            "traceID": trace_id,
-            "type": self.reason.doc_url(),
-            "title": self.reason.title(),
-            "status": status,
-            "detail": format!("{} {}", self.detail, self.hint),
-            "instance": format!("urn:request:{request_id}"),
-        });
-        Bytes::from(format!("{body}\n"))
+        // The longest part is escaped once; what else there is needs none: our own words, ids of a few characters.
+        let said = serde_json::to_string(&[&*self.detail, &self.hint].join(" ")).unwrap_or_default();
+        let said = said.strip_prefix('"').and_then(|said| said.strip_suffix('"')).unwrap_or_default();
+        let (title, code, status) = (self.reason.title(), self.reason.code(), self.status.as_str());
+        let pieces = [
+            "{\"message\":\"",
+            title,
+            ": ",
+            said,
+            "\",\"messageId\":\"token-proxy.",
+            code,
+            "\",\"statusCode\":",
+            status,
+            ",\"traceID\":\"",
+            trace_id,
+            "\",\"type\":\"",
+            &self.reason.doc_url(),
+            "\",\"title\":\"",
+            title,
+            "\",\"status\":",
+            status,
+            ",\"detail\":\"",
+            said,
+            "\",\"instance\":\"urn:request:",
+            request_id,
+            "\"}\n",
+        ];
+        pieces.concat().into()
     }
 }
 
@@ -144,4 +158,26 @@ pub fn as_bytes(reply: &Reply<Body>, with_body: bool) -> Vec<u8> {
         bytes.extend_from_slice(body);
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_body_is_json_and_says_the_same_twice() {
+        for &reason in Reason::ALL {
+            let answer = Answer::new(reason, "What \"was\" found: C:\\x \u{1}\n.", "Do `this`.");
+            let bytes = answer.body("a/b+c=1:2._-", "0af7651916cd43dd8448eb211c80319c");
+            let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            let said = "What \"was\" found: C:\\x \u{1}\n. Do `this`.";
+            assert_eq!(body["message"], format!("{}: {said}", reason.title()));
+            assert_eq!(body["detail"], said);
+            assert_eq!((&body["statusCode"], &body["status"]), (&answer.status.as_u16().into(), &body["statusCode"]));
+            assert_eq!(body["messageId"], format!("token-proxy.{}", reason.code()));
+            assert_eq!((&body["type"], &body["title"]), (&reason.doc_url().into(), &reason.title().into()));
+            assert_eq!(body["traceID"], "0af7651916cd43dd8448eb211c80319c");
+            assert_eq!(body["instance"], "urn:request:a/b+c=1:2._-");
+        }
+    }
 }

@@ -4,7 +4,8 @@ use std::fmt::{Debug, Write as _};
 use std::time::SystemTime;
 
 use tracing::field::{Field as Name, Visit};
-use tracing::{Event, Level as Tracing, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Event, Level as Tracing, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
@@ -23,7 +24,21 @@ impl Events {
     }
 }
 
+/// Libraries speak of what they do; only we speak of what happened.
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event() && metadata.target().starts_with("grafana_token_proxy")
+}
+
 impl<S: Subscriber> Layer<S> for Events {
+    /// Asked once for each place that speaks. Spans of h2 that nobody reads cost more than the request that they are of.
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if is_ours(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        is_ours(metadata)
+    }
+
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let level = match *event.metadata().level() {
             Tracing::ERROR => Level::Error,
@@ -31,8 +46,7 @@ impl<S: Subscriber> Layer<S> for Events {
             Tracing::INFO => Level::Info,
             _ => Level::Debug,
         };
-        // Libraries speak of what they do; only we speak of what happened.
-        if !event.metadata().target().starts_with("grafana_token_proxy") || !self.0.wants(level) {
+        if !self.0.wants(level) {
             return;
         }
         let mut said = Said::default();

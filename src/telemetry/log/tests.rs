@@ -144,3 +144,21 @@ fn a_line_for_a_pipe_that_broke_is_counted() {
     drop(guard);
     assert_eq!(dropped.load(Relaxed), 2);
 }
+
+#[test]
+fn only_events_of_ours_are_told_and_what_libraries_say_costs_nothing() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let (log, guard, lines) = log(None, None);
+    let subscriber = tracing_subscriber::registry().with(crate::telemetry::Events::new(log.clone()));
+    tracing::subscriber::with_default(subscriber, || {
+        assert!(tracing::trace_span!(target: "h2::codec", "poll").is_disabled());
+        assert!(tracing::error_span!(target: "grafana_token_proxy", "ours").is_disabled());
+        assert!(!tracing::enabled!(target: "h2::codec", tracing::Level::ERROR));
+        tracing::error!(target: "rustls::conn", "not for us");
+        tracing::info!(target: "grafana_token_proxy::app", event = "listening", "ours");
+    });
+    drop((log, guard));
+    let told = all(&lines);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["event"], "listening");
+}
