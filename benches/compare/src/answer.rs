@@ -50,7 +50,8 @@ impl Reader {
             };
             let lines = head.get(..end).unwrap_or_default();
             self.status = status(lines)?;
-            self.body_left = Some(content_length(lines)?);
+            // Behind an answer that switched protocols come as many bytes as it says in a field of the stub's.
+            self.body_left = Some(length(lines, if self.status == 101 { b"x-length:" } else { b"content-length:" })?);
             head.len() - end - 4
         };
         let left =
@@ -72,10 +73,10 @@ fn status(head: &[u8]) -> Result<u16> {
 }
 
 /// The length of the body: answers in chunks are not measured here.
-fn content_length(head: &[u8]) -> Result<u64> {
+fn length(head: &[u8], field: &[u8]) -> Result<u64> {
     for line in head.split(|byte| *byte == b'\n') {
-        let Some((name, value)) = line.split_at_checked(15) else { continue };
-        if name.eq_ignore_ascii_case(b"content-length:") {
+        let Some((name, value)) = line.split_at_checked(field.len()) else { continue };
+        if name.eq_ignore_ascii_case(field) {
             let value = std::str::from_utf8(value).map_err(|_| broken("a length that is no number"))?;
             return value.trim().parse().map_err(|_| broken("a length that is no number"));
         }
@@ -115,5 +116,6 @@ mod tests {
         assert!(Reader::default().take(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
         assert!(Reader::default().take(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy").is_err());
         assert!(Reader::default().take(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n").is_err());
+        assert!(Reader::default().take(b"HTTP/1.1 101 Switching\r\nContent-Length: 1\r\n\r\nx").is_err());
     }
 }

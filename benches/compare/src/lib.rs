@@ -5,6 +5,8 @@
 //! cost less together than the proxy alone, so they use bare readiness events and make two system calls for a message.
 
 pub mod answer;
+pub mod http2;
 pub mod processor;
 pub mod request;
 pub mod socket;
+pub mod wire;

@@ -25,7 +25,19 @@ pub fn token(number: u64) -> String {
     token
 }
 
-/// The bytes of one GET, whose token is exchanged in place from request to request.
+/// What a request is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// An answer.
+    #[default]
+    Get,
+    /// Another protocol.
+    Upgrade,
+    /// To bring so many bytes.
+    Post(usize),
+}
+
+/// The bytes of one request, whose token is exchanged in place from request to request.
 #[derive(Clone, Debug)]
 pub struct Request {
     bytes: Vec<u8>,
@@ -33,15 +45,25 @@ pub struct Request {
 }
 
 impl Request {
-    /// A GET of `path` with the headers that Grafana's Go and Python clients send.
+    /// A request for `path` with the headers that Grafana's Go and Python clients send.
     #[must_use]
-    pub fn get(path: &str, token: &str) -> Self {
+    pub fn new(path: &str, token: &str, kind: Kind) -> Self {
+        let method = if matches!(kind, Kind::Post(_)) { "POST" } else { "GET" };
         let before = format!(
-            "GET {path} HTTP/1.1\r\nHost: grafana.example.com\r\nUser-Agent: python-requests/2.32.3\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: grafana.example.com\r\nUser-Agent: python-requests/2.32.3\r\n\
              Accept: application/json\r\nAccept-Encoding: gzip, deflate\r\nAuthorization: Bearer "
         );
         let token_at = before.len();
-        Self { bytes: [before.as_bytes(), token.as_bytes(), b"\r\n\r\n"].concat(), token_at }
+        let more = match kind {
+            Kind::Get => String::new(),
+            Kind::Upgrade => "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                .to_owned(),
+            Kind::Post(length) => format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"),
+        };
+        let body = if let Kind::Post(length) = kind { vec![b'x'; length] } else { Vec::new() };
+        let bytes = [before.as_bytes(), token.as_bytes(), b"\r\n", more.as_bytes(), b"\r\n", &body].concat();
+        Self { bytes, token_at }
     }
 
     /// Puts `token` in the place of the last one, which had the same length.
@@ -81,8 +103,10 @@ mod tests {
 
     #[test]
     fn token_is_exchanged_in_place() {
-        let mut request = Request::get("/x", &token(1));
-        request.set_token(&token(2));
-        assert_eq!(request.as_bytes(), Request::get("/x", &token(2)).as_bytes());
+        for kind in [Kind::Get, Kind::Upgrade, Kind::Post(3)] {
+            let mut request = Request::new("/x", &token(1), kind);
+            request.set_token(&token(2));
+            assert_eq!(request.as_bytes(), Request::new("/x", &token(2), kind).as_bytes());
+        }
     }
 }

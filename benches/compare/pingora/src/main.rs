@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use http::header::{AUTHORIZATION, HOST, HeaderValue};
 use pingora::{
     apps::HttpServerOptions,
-    http::RequestHeader,
+    http::{RequestHeader, ResponseHeader},
     listeners::tls::TlsSettings,
     modules::http::HttpModules,
     proxy::{ProxyHttp, ProxyServiceBuilder, Session},
@@ -35,8 +35,6 @@ use pingora_limits::rate::Rate;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "usage: pingora PORT UPSTREAM_PORT [TLS_PORT CERT KEY]";
-/// Requests in a second for each credential: counted and compared as any limit, but never reached.
-const LIMIT: isize = 1_000_000;
 
 fn main() -> ExitCode {
     match run() {
@@ -62,7 +60,11 @@ fn run() -> Result<(), Box<dyn Error>> {
     // Both versions on the cleartext port: the first bytes of a connection tell which one it speaks.
     let mut options = HttpServerOptions::default();
     options.h2c = true;
-    let proxy = Proxy { upstream, rate: Rate::new(Duration::from_secs(1)) };
+    // Requests for each credential in a window of so many seconds: counted and compared as any limit, and never reached
+    // unless a measurement wants refusals.
+    let variable = |name, usual: u64| env::var(name).map_or(Ok(usual), |value| value.parse());
+    let limit = isize::try_from(variable("LIMIT", 1_000_000)?)?;
+    let proxy = Proxy { upstream, limit, rate: Rate::new(Duration::from_secs(variable("WINDOW", 1)?)) };
     let mut service = ProxyServiceBuilder::new(&server.configuration, proxy).server_options(options).build();
     service.add_tcp(&address(port)?.to_string());
     if let Some((port, certificate, key)) = tls {
@@ -105,6 +107,7 @@ impl ShutdownSignalWatch for AtOnce {
 
 struct Proxy {
     upstream: SocketAddr,
+    limit: isize,
     rate: Rate,
 }
 
@@ -124,8 +127,11 @@ impl ProxyHttp for Proxy {
             request.insert_header("Authorization", repaired)?;
         }
         let Some(credential) = request.headers.get(AUTHORIZATION) else { return Ok(false) };
-        if self.rate.observe(&credential.as_bytes(), 1) > LIMIT {
-            session.respond_error(429).await?;
+        if self.rate.observe(&credential.as_bytes(), 1) > self.limit {
+            // Not `respond_error`, which ends the connection: the others keep it.
+            let mut answer = ResponseHeader::build(429, Some(1))?;
+            answer.insert_header("Content-Length", "0")?;
+            session.write_response_header(Box::new(answer), true).await?;
             return Ok(true);
         }
         Ok(false)

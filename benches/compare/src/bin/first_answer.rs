@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use grafana_token_proxy_compare::request::{self, Request};
+use grafana_token_proxy_compare::request::{self, Kind, Request};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Between two attempts: short beside a millisecond, long enough to leave the processor to the program.
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, next()?.parse()?));
     let program = next()?;
     let arguments: Vec<_> = arguments.collect();
-    let request = Request::get("/api/dashboards/uid/cIBgcSjkk", &request::token(0));
+    let request = Request::new("/api/dashboards/uid/cIBgcSjkk", &request::token(0), Kind::Get);
     for _ in 0..runs {
         let mut command = Command::new(&program);
         command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,6 +1,7 @@
 //! The upstream of the comparison: one thread, keep-alive, answers of a fixed size, nothing else. `stub PORT`
 //!
-//! `/size/N` answers N bytes, `/api/refused` a 401 as Grafana words it, all else 1 KiB as Grafana's headers dress it.
+//! `/size/N` answers N bytes, `/tunnel/N` switches protocols and sends N bytes, `/api/refused` a 401 as Grafana words it, all
+//! else 1 KiB as Grafana's headers dress it.
 
 use std::{
     collections::HashMap,
@@ -35,6 +36,8 @@ struct Connection {
     head: Vec<u8>,
     /// Bytes of a request's body that are still to be thrown away.
     body_left: u64,
+    /// The answer to a request whose body has not come whole.
+    due: Option<Rc<Answer>>,
     /// The answer under way, and how much of it is written.
     writing: Option<(Rc<Answer>, u64)>,
 }
@@ -75,7 +78,7 @@ fn accept(listener: &TcpListener, poll: &Poll, connections: &mut Slab<Connection
         let entry = connections.vacant_entry();
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut stream, Token(entry.key()), interest)?;
-        entry.insert(Connection { stream, head: Vec::new(), body_left: 0, writing: None });
+        entry.insert(Connection { stream, head: Vec::new(), body_left: 0, due: None, writing: None });
     }
 }
 
@@ -92,20 +95,25 @@ impl Stub {
             return Ok(true);
         }
         let mut buffer = std::mem::take(&mut self.buffer);
-        let goes_on = loop {
-            match socket::read(&connection.stream, &mut buffer, closed)? {
-                Got::End => break false,
-                Got::Nothing => break true,
+        let goes_on = self.read(connection, &mut buffer, closed);
+        // Whatever became of this connection: the others need it.
+        self.buffer = buffer;
+        goes_on
+    }
+
+    fn read(&mut self, connection: &mut Connection, buffer: &mut [u8], closed: bool) -> io::Result<bool> {
+        loop {
+            match socket::read(&connection.stream, buffer, closed)? {
+                Got::End => return Ok(false),
+                Got::Nothing => return Ok(true),
                 Got::Bytes(length, more) => {
                     self.take(connection, buffer.get(..length).unwrap_or_default())?;
                     if !more {
-                        break true;
+                        return Ok(true);
                     }
                 }
             }
-        };
-        self.buffer = buffer;
-        Ok(goes_on)
+        }
     }
 
     /// Takes bytes of requests and answers each that is whole.
@@ -113,6 +121,12 @@ impl Stub {
         let thrown = connection.body_left.min(piece.len() as u64);
         connection.body_left -= thrown;
         let piece = piece.get(usize::try_from(thrown).unwrap_or(0)..).unwrap_or_default();
+        if connection.body_left == 0
+            && let Some(answer) = connection.due.take()
+        {
+            connection.writing = Some((answer, 0));
+            self.write(connection)?;
+        }
         connection.head.extend_from_slice(piece);
         while let Some(end) = memmem::find(&connection.head, b"\r\n\r\n") {
             let head = connection.head.get(..end).unwrap_or_default();
@@ -122,6 +136,10 @@ impl Stub {
             connection.body_left = body.saturating_sub(come);
             let used = end + 4 + usize::try_from(body.min(come)).unwrap_or(0);
             connection.head.drain(..used);
+            if connection.body_left > 0 {
+                connection.due = Some(answer);
+                return Ok(());
+            }
             // A proxy sends its next request after our answer only, so that one answer at most is under way.
             connection.writing = Some((answer, 0));
             self.write(connection)?;
@@ -150,11 +168,13 @@ impl Stub {
     }
 
     fn answer(&mut self, path: &str) -> io::Result<Rc<Answer>> {
-        let key = if path == "/api/refused" || path.starts_with("/size/") { path } else { "" };
+        let special = path == "/api/refused" || path.starts_with("/size/") || path.starts_with("/tunnel/");
+        let key = if special { path } else { "" };
         if let Some(answer) = self.answers.get(key) {
             return Ok(Rc::clone(answer));
         }
-        let (status, size) = match key.strip_prefix("/size/") {
+        let switches = key.starts_with("/tunnel/");
+        let (status, size) = match key.strip_prefix("/size/").or_else(|| key.strip_prefix("/tunnel/")) {
             Some(size) => ("200 OK", size.parse().map_err(|_| io::Error::from(ErrorKind::InvalidInput))?),
             None => ("200 OK", 1024),
         };
@@ -164,11 +184,18 @@ impl Stub {
         let refused = br#"{"message":"Unauthorized","messageId":"auth.unauthorized","statusCode":401,"traceID":""}"#;
         let refused = (key == "/api/refused").then_some(refused.as_slice());
         let (status, size) = refused.map_or((status, size), |body| ("401 Unauthorized", body.len() as u64));
-        let head = format!(
-            "HTTP/1.1 {status}\r\nCache-Control: no-store\r\nContent-Type: application/json\r\n\
+        let head = if switches {
+            format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Length: {size}\r\n\r\n"
+            )
+        } else {
+            format!(
+                "HTTP/1.1 {status}\r\nCache-Control: no-store\r\nContent-Type: application/json\r\n\
              X-Content-Type-Options: nosniff\r\nX-Frame-Options: deny\r\nX-Xss-Protection: 1; mode=block\r\n\
              Date: Mon, 02 Nov 2026 10:00:00 GMT\r\nContent-Length: {size}\r\n\r\n"
-        );
+            )
+        };
         let with_head = usize::try_from(size).unwrap_or(PIECE).min(PIECE);
         let body = refused.unwrap_or_else(|| self.filler.get(..with_head).unwrap_or_default());
         let answer = Rc::new(Answer { length: head.len() as u64 + size, first: [head.as_bytes(), body].concat() });

@@ -1,67 +1,32 @@
-//! The load of the comparison: a closed loop of GETs, in short slices against several targets in turn.
+//! The load of the comparison: a closed loop of requests, in short slices against several targets in turn.
 //!
 //! One line for each slice goes to standard output, tab-separated: round, name, requests, errors, wall nanoseconds, the
-//! target's processor nanoseconds, median and 99th percentile of the latency in nanoseconds, bytes received.
+//! target's processor nanoseconds, median and 99th percentile of the latency in nanoseconds, bytes received, bytes sent.
+
+mod connection;
+mod settings;
+mod slice;
 
 use std::{
     error::Error,
     io::{self, ErrorKind, Write},
-    net::{Ipv4Addr, SocketAddr},
-    time::{Duration, Instant},
 };
 
 use grafana_token_proxy_compare::{
     answer::Reader,
-    processor,
-    request::{self, Request},
+    request::Request,
     socket::{self, Got},
+    wire::Wire,
 };
-use lexopt::prelude::*;
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-const USAGE: &str =
-    "usage: load --target NAME,PORT[,PID[,TOKENS[,DISTINCT]]]… [--connections N] [--path PATH] [--status N]
-            [--rounds N --slice-ms N | --requests N] [--hold N]";
-/// No answer for so long counts as lost.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-struct Target {
-    name: String,
-    address: SocketAddr,
-    process: Option<u32>,
-    tokens: Vec<String>,
-    next_token: usize,
-    connections: Vec<Connection>,
-}
-
-struct Connection {
-    stream: Option<TcpStream>,
-    request: Request,
-    reader: Reader,
-    sent: Option<Instant>,
-}
-
-struct Settings {
-    targets: Vec<Target>,
-    connections: usize,
-    path: String,
-    status: u16,
-    rounds: u32,
-    slice: Duration,
-    requests: Option<u64>,
-    hold: usize,
-}
+use crate::{
+    settings::{PATIENCE, Settings, Target},
+    slice::Load,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut settings = settings()?;
-    let mut load = Load { poll: Poll::new()?, buffer: vec![0; 256 * 1024], status: settings.status };
-    for target in &mut settings.targets {
-        let first = target.tokens.first().map_or("", String::as_str);
-        let request = Request::get(&settings.path, first);
-        let connection =
-            || Connection { stream: None, request: request.clone(), reader: Reader::default(), sent: None };
-        target.connections.resize_with(settings.connections, connection);
-    }
+    let mut settings = settings::read()?;
+    let mut load = Load::new(&settings)?;
     let mut out = io::stdout().lock();
     let count = settings.targets.len();
     for round in 0..settings.rounds {
@@ -69,14 +34,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             // Each round starts with another target, so that none always follows the same neighbour.
             let turn = (turn + round as usize) % count;
             let Some(target) = settings.targets.get_mut(turn) else { continue };
-            let slice = load.slice(turn * settings.connections, target, settings.slice, settings.requests)?;
+            let slice = load.slice(turn * settings.connections, target)?;
             writeln!(out, "{round}\t{}\t{slice}", target.name)?;
             out.flush()?;
         }
     }
     if settings.hold > 0 {
         let Some(target) = settings.targets.first() else { return Ok(()) };
-        let _held = hold(settings.hold, target, &settings.path)?;
+        let _held = hold(&settings, target)?;
         writeln!(out, "held")?;
         out.flush()?;
         io::stdin().read_line(&mut String::new())?;
@@ -86,228 +51,27 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Opens so many connections, each with one answer behind it, and keeps them: one after another, since what is measured
 /// is the memory of idle connections and not of answers outstanding.
-fn hold(count: usize, target: &Target, path: &str) -> io::Result<Vec<std::net::TcpStream>> {
-    let request = Request::get(path, target.tokens.first().map_or("", String::as_str));
+fn hold(settings: &Settings, target: &Target) -> io::Result<Vec<Wire>> {
+    let request = Request::new(&settings.path, target.tokens.first().map_or("", String::as_str), settings.kind);
     let mut buffer = vec![0; 64 * 1024];
-    let mut held = Vec::with_capacity(count);
-    for _ in 0..count {
-        let mut stream = std::net::TcpStream::connect(target.address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(request.as_bytes())?;
+    let mut held = Vec::with_capacity(settings.hold);
+    for _ in 0..settings.hold {
+        let mut wire = settings.opening.open(target.address)?;
+        wire.write_all(request.as_bytes())?;
         let mut reader = Reader::default();
+        let end = std::time::Instant::now() + PATIENCE;
         loop {
-            match socket::read(&stream, &mut buffer, true)? {
+            match socket::read(&mut wire, &mut buffer, true)? {
                 Got::Bytes(length, _) => {
                     if reader.take(buffer.get(..length).unwrap_or_default())?.is_some() {
                         break;
                     }
                 }
+                Got::Nothing if std::time::Instant::now() < end => std::thread::yield_now(),
                 Got::Nothing | Got::End => return Err(ErrorKind::UnexpectedEof.into()),
             }
         }
-        held.push(stream);
+        held.push(wire);
     }
     Ok(held)
-}
-
-fn settings() -> Result<Settings, Box<dyn Error>> {
-    let mut settings = Settings {
-        targets: Vec::new(),
-        connections: 64,
-        path: "/api/dashboards/uid/cIBgcSjkk".to_owned(),
-        status: 200,
-        rounds: 1,
-        slice: Duration::from_millis(250),
-        requests: None,
-        hold: 0,
-    };
-    let mut arguments = lexopt::Parser::from_env();
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("target") => settings.targets.push(target(&arguments.value()?.string()?)?),
-            Long("connections") => settings.connections = arguments.value()?.parse()?,
-            Long("path") => settings.path = arguments.value()?.string()?,
-            Long("status") => settings.status = arguments.value()?.parse()?,
-            Long("rounds") => settings.rounds = arguments.value()?.parse()?,
-            Long("slice-ms") => settings.slice = Duration::from_millis(arguments.value()?.parse()?),
-            Long("requests") => settings.requests = Some(arguments.value()?.parse()?),
-            Long("hold") => settings.hold = arguments.value()?.parse()?,
-            _ => return Err(format!("{}\n{USAGE}", argument.unexpected()).into()),
-        }
-    }
-    if settings.targets.is_empty() || settings.connections == 0 {
-        return Err(USAGE.into());
-    }
-    Ok(settings)
-}
-
-fn target(text: &str) -> Result<Target, Box<dyn Error>> {
-    let mut parts = text.split(',');
-    let name = parts.next().unwrap_or_default().to_owned();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, parts.next().ok_or(USAGE)?.parse()?));
-    let process = parts.next().map(str::parse).transpose()?;
-    let tokens: u64 = parts.next().map_or(Ok(1), str::parse)?;
-    let distinct = parts.next().map_or(Ok(tokens), str::parse)?.max(1);
-    let tokens = (0..tokens.max(1)).map(|number| request::token(number % distinct)).collect();
-    Ok(Target { name, address, process, tokens, next_token: 0, connections: Vec::new() })
-}
-
-struct Load {
-    poll: Poll,
-    buffer: Vec<u8>,
-    status: u16,
-}
-
-impl Load {
-    /// Sends to one target until the time is over or the count is reached, and waits for every answer, so that the
-    /// processor time belongs to these requests alone.
-    fn slice(&mut self, base: usize, target: &mut Target, time: Duration, count: Option<u64>) -> io::Result<Slice> {
-        for (index, connection) in target.connections.iter_mut().enumerate() {
-            self.connect(connection, target.address, base + index)?;
-        }
-        let processor = target.process.map_or(0, processor::nanoseconds);
-        let start = Instant::now();
-        let mut slice = Slice::default();
-        let mut outstanding = 0_u64;
-        let mut started = 0_u64;
-        let mut events = Events::with_capacity(1024);
-        let may_send = |started: u64, now: Instant| match count {
-            Some(count) => started < count,
-            None => now.duration_since(start) < time,
-        };
-        for connection in &mut target.connections {
-            if may_send(started, start) {
-                send(connection, &target.tokens, &mut target.next_token, Instant::now())?;
-                outstanding += 1;
-                started += 1;
-            }
-        }
-        while outstanding > 0 {
-            match self.poll.poll(&mut events, Some(PATIENCE)) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                other => other?,
-            }
-            if events.is_empty() {
-                slice.errors += outstanding;
-                for connection in target.connections.iter_mut().filter(|connection| connection.sent.is_some()) {
-                    connection.forget();
-                }
-                break;
-            }
-            for event in &events {
-                let index = event.token().0.wrapping_sub(base);
-                let Some(connection) = target.connections.get_mut(index) else { continue };
-                let Some(sent) = connection.sent else { continue };
-                let came = self.receive(connection, event.is_read_closed(), &mut slice);
-                let now = Instant::now();
-                match came {
-                    Ok(false) => continue,
-                    Ok(true) => slice.latencies.push(now.duration_since(sent)),
-                    Err(error) => {
-                        slice.fail(&error);
-                        connection.forget();
-                        self.connect(connection, target.address, base + index)?;
-                    }
-                }
-                connection.sent = None;
-                outstanding -= 1;
-                if may_send(started, now) {
-                    send(connection, &target.tokens, &mut target.next_token, now)?;
-                    outstanding += 1;
-                    started += 1;
-                }
-            }
-        }
-        slice.wall = start.elapsed();
-        slice.processor = target.process.map_or(0, processor::nanoseconds).saturating_sub(processor);
-        slice.latencies.sort_unstable();
-        Ok(slice)
-    }
-
-    fn connect(&self, connection: &mut Connection, address: SocketAddr, key: usize) -> io::Result<()> {
-        if connection.stream.is_none() {
-            let stream = std::net::TcpStream::connect(address)?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            let mut stream = TcpStream::from_std(stream);
-            self.poll.registry().register(&mut stream, Token(key), Interest::READABLE)?;
-            connection.stream = Some(stream);
-        }
-        Ok(())
-    }
-
-    /// Reads what has come; `true` when the answer is whole and right.
-    fn receive(&mut self, connection: &mut Connection, closed: bool, slice: &mut Slice) -> io::Result<bool> {
-        let Some(stream) = &connection.stream else { return Ok(false) };
-        loop {
-            let length = match socket::read(stream, &mut self.buffer, closed)? {
-                Got::Nothing => return Ok(false),
-                Got::End => return Err(ErrorKind::UnexpectedEof.into()),
-                Got::Bytes(length, _) => length,
-            };
-            slice.bytes += length as u64;
-            if let Some(answer) = connection.reader.take(self.buffer.get(..length).unwrap_or_default())? {
-                if answer.status != self.status {
-                    return Err(io::Error::other(format!("status {}", answer.status)));
-                }
-                return Ok(true);
-            }
-            if length < self.buffer.len() && !closed {
-                return Ok(false);
-            }
-        }
-    }
-}
-
-impl Connection {
-    fn forget(&mut self) {
-        self.stream = None;
-        self.reader = Reader::default();
-        self.sent = None;
-    }
-}
-
-/// Sends one request with the next token. A request is far smaller than a socket's buffer: it goes whole or not at all.
-fn send(connection: &mut Connection, tokens: &[String], next: &mut usize, now: Instant) -> io::Result<()> {
-    if tokens.len() > 1 {
-        *next = (*next + 1) % tokens.len();
-        connection.request.set_token(tokens.get(*next).map_or("", String::as_str));
-    }
-    connection.sent = Some(now);
-    if let Some(stream) = &connection.stream {
-        // A broken pipe shows as the end of the answer, where it is counted.
-        let _ = socket::write(stream, connection.request.as_bytes());
-    }
-    Ok(())
-}
-
-#[derive(Default)]
-struct Slice {
-    latencies: Vec<Duration>,
-    errors: u64,
-    wall: Duration,
-    processor: u64,
-    bytes: u64,
-}
-
-impl Slice {
-    fn fail(&mut self, error: &io::Error) {
-        if self.errors == 0 {
-            eprintln!("load: {error}");
-        }
-        self.errors += 1;
-    }
-
-    fn percentile(&self, part: usize) -> u128 {
-        self.latencies.get(self.latencies.len() * part / 100).map_or(0, Duration::as_nanos)
-    }
-}
-
-impl std::fmt::Display for Slice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (requests, wall) = (self.latencies.len(), self.wall.as_nanos());
-        let (median, late) = (self.percentile(50), self.percentile(99));
-        write!(f, "{requests}\t{}\t{wall}\t{}\t{median}\t{late}\t{}", self.errors, self.processor, self.bytes)
-    }
 }
