@@ -6,32 +6,33 @@
 use std::{
     error::Error,
     io::{self, ErrorKind, Write},
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use grafana_token_proxy_compare::{
+    aim::Aim,
     answer::Reader,
     processor,
-    request::{self, Request},
+    request::Request,
     socket::{self, Got},
 };
 use lexopt::prelude::*;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
 const USAGE: &str =
-    "usage: load --target NAME,PORT[,PID[,TOKENS[,DISTINCT]]]… [--connections N] [--path PATH] [--status N]
-            [--rounds N --slice-ms N | --requests N] [--hold N]";
+    "usage: load --target NAME,PORT[,PID[,TOKENS[,DISTINCT]]][,connections=N][,path=PATH][,status=N][,headers=N]…
+            [--connections N] [--path PATH] [--status N] [--headers N]   (where a target says nothing else)
+            [--rounds N --slice-ms N | --requests N] [--settle-ms N] [--hold N]";
 /// No answer for so long counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Target {
-    name: String,
-    address: SocketAddr,
-    process: Option<u32>,
-    tokens: Vec<String>,
-    next_token: usize,
+    aim: Aim,
+    next_token: u64,
     connections: Vec<Connection>,
+    /// The number of its first connection among those of all targets.
+    base: usize,
 }
 
 struct Connection {
@@ -43,25 +44,16 @@ struct Connection {
 
 struct Settings {
     targets: Vec<Target>,
-    connections: usize,
-    path: String,
-    status: u16,
     rounds: u32,
     slice: Duration,
     requests: Option<u64>,
+    settle: Duration,
     hold: usize,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut settings = settings()?;
-    let mut load = Load { poll: Poll::new()?, buffer: vec![0; 256 * 1024], status: settings.status };
-    for target in &mut settings.targets {
-        let first = target.tokens.first().map_or("", String::as_str);
-        let request = Request::get(&settings.path, first);
-        let connection =
-            || Connection { stream: None, request: request.clone(), reader: Reader::default(), sent: None };
-        target.connections.resize_with(settings.connections, connection);
-    }
+    let mut load = Load { poll: Poll::new()?, buffer: vec![0; 256 * 1024], settle: settings.settle };
     let mut out = io::stdout().lock();
     let count = settings.targets.len();
     for round in 0..settings.rounds {
@@ -69,14 +61,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             // Each round starts with another target, so that none always follows the same neighbour.
             let turn = (turn + round as usize) % count;
             let Some(target) = settings.targets.get_mut(turn) else { continue };
-            let slice = load.slice(turn * settings.connections, target, settings.slice, settings.requests)?;
-            writeln!(out, "{round}\t{}\t{slice}", target.name)?;
+            let slice = load.slice(target, settings.slice, settings.requests)?;
+            writeln!(out, "{round}\t{}\t{slice}", target.aim.name)?;
             out.flush()?;
         }
     }
     if settings.hold > 0 {
         let Some(target) = settings.targets.first() else { return Ok(()) };
-        let _held = hold(settings.hold, target, &settings.path)?;
+        let _held = hold(settings.hold, &target.aim)?;
         writeln!(out, "held")?;
         out.flush()?;
         io::stdin().read_line(&mut String::new())?;
@@ -86,12 +78,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Opens so many connections, each with one answer behind it, and keeps them: one after another, since what is measured
 /// is the memory of idle connections and not of answers outstanding.
-fn hold(count: usize, target: &Target, path: &str) -> io::Result<Vec<std::net::TcpStream>> {
-    let request = Request::get(path, target.tokens.first().map_or("", String::as_str));
+fn hold(count: usize, aim: &Aim) -> io::Result<Vec<std::net::TcpStream>> {
+    let request = aim.request();
     let mut buffer = vec![0; 64 * 1024];
     let mut held = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut stream = std::net::TcpStream::connect(target.address)?;
+        let mut stream = std::net::TcpStream::connect(aim.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(request.as_bytes())?;
@@ -114,59 +106,64 @@ fn hold(count: usize, target: &Target, path: &str) -> io::Result<Vec<std::net::T
 fn settings() -> Result<Settings, Box<dyn Error>> {
     let mut settings = Settings {
         targets: Vec::new(),
-        connections: 64,
-        path: "/api/dashboards/uid/cIBgcSjkk".to_owned(),
-        status: 200,
         rounds: 1,
         slice: Duration::from_millis(250),
         requests: None,
+        settle: Duration::ZERO,
         hold: 0,
     };
+    // What holds for all targets may be said after they are named.
+    let (mut all, mut named) = (Aim::default(), Vec::new());
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
-            Long("target") => settings.targets.push(target(&arguments.value()?.string()?)?),
-            Long("connections") => settings.connections = arguments.value()?.parse()?,
-            Long("path") => settings.path = arguments.value()?.string()?,
-            Long("status") => settings.status = arguments.value()?.parse()?,
+            Long("target") => named.push(arguments.value()?.string()?),
+            Long(key @ ("connections" | "path" | "status" | "headers")) => {
+                let key = key.to_owned();
+                all.set(&key, &arguments.value()?.string()?)?;
+            }
             Long("rounds") => settings.rounds = arguments.value()?.parse()?,
             Long("slice-ms") => settings.slice = Duration::from_millis(arguments.value()?.parse()?),
             Long("requests") => settings.requests = Some(arguments.value()?.parse()?),
+            Long("settle-ms") => settings.settle = Duration::from_millis(arguments.value()?.parse()?),
             Long("hold") => settings.hold = arguments.value()?.parse()?,
             _ => return Err(format!("{}\n{USAGE}", argument.unexpected()).into()),
         }
     }
-    if settings.targets.is_empty() || settings.connections == 0 {
+    if named.is_empty() {
         return Err(USAGE.into());
     }
+    let mut base = 0;
+    for text in named {
+        let aim = Aim::read(&text, &all).map_err(|error| format!("{text}: {error}\n{USAGE}"))?;
+        let request = aim.request();
+        let connection =
+            || Connection { stream: None, request: request.clone(), reader: Reader::default(), sent: None };
+        let connections: Vec<_> = std::iter::repeat_with(connection).take(aim.connections).collect();
+        let count = connections.len();
+        settings.targets.push(Target { aim, next_token: 0, connections, base });
+        base += count;
+    }
     Ok(settings)
-}
-
-fn target(text: &str) -> Result<Target, Box<dyn Error>> {
-    let mut parts = text.split(',');
-    let name = parts.next().unwrap_or_default().to_owned();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, parts.next().ok_or(USAGE)?.parse()?));
-    let process = parts.next().map(str::parse).transpose()?;
-    let tokens: u64 = parts.next().map_or(Ok(1), str::parse)?;
-    let distinct = parts.next().map_or(Ok(tokens), str::parse)?.max(1);
-    let tokens = (0..tokens.max(1)).map(|number| request::token(number % distinct)).collect();
-    Ok(Target { name, address, process, tokens, next_token: 0, connections: Vec::new() })
 }
 
 struct Load {
     poll: Poll,
     buffer: Vec<u8>,
-    status: u16,
+    settle: Duration,
 }
 
 impl Load {
     /// Sends to one target until the time is over or the count is reached, and waits for every answer, so that the
-    /// processor time belongs to these requests alone.
-    fn slice(&mut self, base: usize, target: &mut Target, time: Duration, count: Option<u64>) -> io::Result<Slice> {
-        for (index, connection) in target.connections.iter_mut().enumerate() {
-            self.connect(connection, target.address, base + index)?;
+    /// processor time belongs to these requests alone. What has still to be done behind the answers (a log, a page of
+    /// refusals) has the time of `settle` for it, and is counted, too.
+    fn slice(&mut self, target: &mut Target, time: Duration, count: Option<u64>) -> io::Result<Slice> {
+        let Target { aim, next_token, connections, base } = target;
+        let base = *base;
+        for (index, connection) in connections.iter_mut().enumerate() {
+            self.connect(connection, aim.address, base + index)?;
         }
-        let processor = target.process.map_or(0, processor::nanoseconds);
+        let processor = aim.process.map_or(0, processor::nanoseconds);
         let start = Instant::now();
         let mut slice = Slice::default();
         let mut outstanding = 0_u64;
@@ -176,9 +173,9 @@ impl Load {
             Some(count) => started < count,
             None => now.duration_since(start) < time,
         };
-        for connection in &mut target.connections {
+        for connection in connections.iter_mut() {
             if may_send(started, start) {
-                send(connection, &target.tokens, &mut target.next_token, Instant::now())?;
+                send(connection, aim, next_token, Instant::now())?;
                 outstanding += 1;
                 started += 1;
             }
@@ -190,16 +187,16 @@ impl Load {
             }
             if events.is_empty() {
                 slice.errors += outstanding;
-                for connection in target.connections.iter_mut().filter(|connection| connection.sent.is_some()) {
+                for connection in connections.iter_mut().filter(|connection| connection.sent.is_some()) {
                     connection.forget();
                 }
                 break;
             }
             for event in &events {
                 let index = event.token().0.wrapping_sub(base);
-                let Some(connection) = target.connections.get_mut(index) else { continue };
+                let Some(connection) = connections.get_mut(index) else { continue };
                 let Some(sent) = connection.sent else { continue };
-                let came = self.receive(connection, event.is_read_closed(), &mut slice);
+                let came = self.receive(connection, aim.status, event.is_read_closed(), &mut slice);
                 let now = Instant::now();
                 match came {
                     Ok(false) => continue,
@@ -207,20 +204,21 @@ impl Load {
                     Err(error) => {
                         slice.fail(&error);
                         connection.forget();
-                        self.connect(connection, target.address, base + index)?;
+                        self.connect(connection, aim.address, base + index)?;
                     }
                 }
                 connection.sent = None;
                 outstanding -= 1;
                 if may_send(started, now) {
-                    send(connection, &target.tokens, &mut target.next_token, now)?;
+                    send(connection, aim, next_token, now)?;
                     outstanding += 1;
                     started += 1;
                 }
             }
         }
         slice.wall = start.elapsed();
-        slice.processor = target.process.map_or(0, processor::nanoseconds).saturating_sub(processor);
+        std::thread::sleep(self.settle);
+        slice.processor = aim.process.map_or(0, processor::nanoseconds).saturating_sub(processor);
         slice.latencies.sort_unstable();
         Ok(slice)
     }
@@ -238,7 +236,13 @@ impl Load {
     }
 
     /// Reads what has come; `true` when the answer is whole and right.
-    fn receive(&mut self, connection: &mut Connection, closed: bool, slice: &mut Slice) -> io::Result<bool> {
+    fn receive(
+        &mut self,
+        connection: &mut Connection,
+        status: u16,
+        closed: bool,
+        slice: &mut Slice,
+    ) -> io::Result<bool> {
         let Some(stream) = &connection.stream else { return Ok(false) };
         loop {
             let length = match socket::read(stream, &mut self.buffer, closed)? {
@@ -248,7 +252,7 @@ impl Load {
             };
             slice.bytes += length as u64;
             if let Some(answer) = connection.reader.take(self.buffer.get(..length).unwrap_or_default())? {
-                if answer.status != self.status {
+                if answer.status != status {
                     return Err(io::Error::other(format!("status {}", answer.status)));
                 }
                 return Ok(true);
@@ -269,10 +273,10 @@ impl Connection {
 }
 
 /// Sends one request with the next token. A request is far smaller than a socket's buffer: it goes whole or not at all.
-fn send(connection: &mut Connection, tokens: &[String], next: &mut usize, now: Instant) -> io::Result<()> {
-    if tokens.len() > 1 {
-        *next = (*next + 1) % tokens.len();
-        connection.request.set_token(tokens.get(*next).map_or("", String::as_str));
+fn send(connection: &mut Connection, aim: &Aim, next: &mut u64, now: Instant) -> io::Result<()> {
+    if aim.tokens > 1 {
+        *next = (*next + 1) % aim.tokens;
+        connection.request.set_token(*next % aim.distinct);
     }
     connection.sent = Some(now);
     if let Some(stream) = &connection.stream {
