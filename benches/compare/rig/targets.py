@@ -40,7 +40,7 @@ http {{
     limit_req_zone $authorization zone=token:32m rate=1000000r/s;
     upstream grafana {{
         server 127.0.0.1:{upstream};
-        keepalive 512;
+        keepalive {keepalive};
         keepalive_requests 1000000000;
         keepalive_timeout 3600s;
     }}
@@ -123,23 +123,28 @@ def stub(folder, core=None):
     return Process("stub", [tool("stub"), port], Path(folder) / "stub.log", core).wait_for_answer(port), port
 
 
-def ours(binary, upstream):
+def ours(binary, upstream, workers=1, more=()):
     """Our proxy, with every feature on and a limit that never refuses."""
     port = free_port()
     command = [binary, "run", "--upstream", f"http://127.0.0.1:{upstream}", "--listen", f"127.0.0.1:{port}"]
     command += ["--telemetry", f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{free_port()}"]
-    command += ["--workers", "1", "--org", "1", "--rate", "1000000/s", "--burst", "1000000"]
+    command += ["--workers", str(workers), "--org", "1", "--rate", "1000000/s", "--burst", "1000000"]
     command += ["--limits-auth-failures-rate", "1000000/s", "--limits-auth-failures-burst", "1000000"]
-    return Target(OURS, command, port)
+    return Target(OURS, [*command, *more], port)
 
 
-def nginx(folder, upstream, open_files=16384):
-    """nginx with the same work, one process, in a folder of its own."""
+def nginx(folder, upstream, open_files=16384, keepalive=512):
+    """nginx with the same work, one process, in a folder of its own; it keeps so many idle connections to the upstream."""
     port = free_port()
     folder = Path(folder) / f"nginx-{port}"
     folder.mkdir()
     text = NGINX_CONFIGURATION.format(
-        folder=folder, upstream=upstream, port=port, open_files=open_files, connections=min(open_files, 16384)
+        folder=folder,
+        upstream=upstream,
+        port=port,
+        open_files=open_files,
+        connections=min(open_files, 16384),
+        keepalive=keepalive,
     )
     (folder / "nginx.conf").write_text(text)
     command = [require("nginx"), "-p", folder, "-e", "stderr", "-c", folder / "nginx.conf"]

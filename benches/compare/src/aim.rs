@@ -20,6 +20,8 @@ pub struct Aim {
     pub tokens: u64,
     /// Of these, so many are distinct.
     pub distinct: u64,
+    /// The one before the first that is sent.
+    pub last: u64,
     /// Connections of the closed loop.
     pub connections: usize,
     /// The path asked for.
@@ -51,7 +53,7 @@ impl Aim {
         Ok(aim)
     }
 
-    /// Sets `connections`, `path`, `status` or `headers`.
+    /// Sets `connections`, `path`, `status`, `headers` or `last`.
     ///
     /// # Errors
     /// When there is no such key, or the value does not fit it.
@@ -61,6 +63,7 @@ impl Aim {
             "path" => value.clone_into(&mut self.path),
             "status" => self.status = value.parse()?,
             "headers" => self.headers = value.parse()?,
+            "last" => self.last = value.parse()?,
             _ => return Err(format!("a target has no `{key}`").into()),
         }
         if self.connections == 0 { Err("a target without connections".into()) } else { Ok(()) }
@@ -81,6 +84,7 @@ impl Default for Aim {
             process: None,
             tokens: 1,
             distinct: 1,
+            last: 0,
             connections: 64,
             path: "/api/dashboards/uid/cIBgcSjkk".to_owned(),
             status: 200,
@@ -96,9 +100,10 @@ mod tests {
     #[test]
     fn what_a_target_does_not_say_holds_for_all() {
         let all = Aim { connections: 7, status: 401, ..Aim::default() };
-        let aim = Aim::read("ours,8080,12,1000,10,headers=5,connections=4", &all).unwrap();
+        let aim = Aim::read("ours,8080,12,1000,10,headers=5,connections=4,last=9", &all).unwrap();
         assert_eq!((aim.name.as_str(), aim.address.port(), aim.process), ("ours", 8080, Some(12)));
         assert_eq!((aim.tokens, aim.distinct, aim.headers, aim.connections, aim.status), (1000, 10, 5, 4, 401));
+        assert_eq!(aim.last, 9);
         let aim = Aim::read("ours,8080,path=/size/1", &all).unwrap();
         assert_eq!((aim.tokens, aim.distinct, aim.connections, aim.path.as_str()), (1, 1, 7, "/size/1"));
     }

@@ -21,8 +21,8 @@ use lexopt::prelude::*;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
 const USAGE: &str =
-    "usage: load --target NAME,PORT[,PID[,TOKENS[,DISTINCT]]][,connections=N][,path=PATH][,status=N][,headers=N]…
-            [--connections N] [--path PATH] [--status N] [--headers N]   (where a target says nothing else)
+    "usage: load --target NAME,PORT[,PID[,TOKENS[,DISTINCT]]][,KEY=VALUE]…   (connections, path, status, headers, last)
+            [--connections N] [--path PATH] [--status N] [--headers N]   where a target says nothing else
             [--rounds N --slice-ms N | --requests N] [--settle-ms N] [--hold N]";
 /// No answer for so long counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -141,7 +141,7 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
             || Connection { stream: None, request: request.clone(), reader: Reader::default(), sent: None };
         let connections: Vec<_> = std::iter::repeat_with(connection).take(aim.connections).collect();
         let count = connections.len();
-        settings.targets.push(Target { aim, next_token: 0, connections, base });
+        settings.targets.push(Target { next_token: aim.last, aim, connections, base });
         base += count;
     }
     Ok(settings)
