@@ -49,7 +49,7 @@ http {{
     limit_req_log_level info;
     upstream grafana {{
         server 127.0.0.1:{upstream};
-        keepalive 512;
+        keepalive {keepalive};
         keepalive_requests 1000000000;
         keepalive_timeout 3600s;
     }}
@@ -136,23 +136,23 @@ def stub(folder, core=None):
     return Process("stub", [tool("stub"), port], Path(folder) / "stub.log", core).wait_for_answer(port), port
 
 
-def ours(binary, upstream, folder=None, setup=PLAIN):
+def ours(binary, upstream, folder=None, setup=PLAIN, workers=1, more=()):
     """Our proxy, with every feature on."""
     port = free_port()
     command = [binary, "run", "--upstream", f"http://127.0.0.1:{upstream}", "--listen", f"127.0.0.1:{port}"]
     command += ["--telemetry", f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{free_port()}"]
     rate, burst = setup.rate
-    command += ["--workers", "1", "--org", "1", "--rate", f"{rate}/{'h' if setup.limited else 's'}", "--burst", burst]
+    command += ["--workers", str(workers), "--org", "1", "--rate", f"{rate}/{'h' if setup.limited else 's'}", "--burst", burst]
     command += ["--limits-auth-failures-rate", "1000000/s", "--limits-auth-failures-burst", "1000000"]
     if setup.tls:
         command += ["--tls-cert-file", pair(folder).certificate, "--tls-key-file", pair(folder).key]
     if setup.http2:
         command += ["--http-h2c", "on"]
-    return Target(OURS, command, port, silent=setup.tls)
+    return Target(OURS, [*command, *more], port, silent=setup.tls)
 
 
-def nginx(folder, upstream, open_files=16384, setup=PLAIN):
-    """nginx with the same work, one process, in a folder of its own."""
+def nginx(folder, upstream, open_files=16384, setup=PLAIN, keepalive=512):
+    """nginx with the same work, one process, in a folder of its own; it keeps so many idle connections to the upstream."""
     port = free_port()
     keys, folder = pair(folder) if setup.tls else None, Path(folder) / f"nginx-{port}"
     folder.mkdir()
@@ -171,6 +171,7 @@ def nginx(folder, upstream, open_files=16384, setup=PLAIN):
         upgrade="proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;"
         if setup.tunnel
         else 'proxy_set_header Connection "";',
+        keepalive=keepalive,
     )
     (folder / "nginx.conf").write_text(text)
     command = [require("nginx"), "-p", folder, "-e", "stderr", "-c", folder / "nginx.conf"]

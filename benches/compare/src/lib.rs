@@ -4,6 +4,7 @@
 //! The proxy under test has a core of its own; the load generator and the upstream share the other. They must therefore
 //! cost less together than the proxy alone, so they use bare readiness events and make two system calls for a message.
 
+pub mod aim;
 pub mod answer;
 pub mod http2;
 pub mod processor;

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, next()?.parse()?));
     let program = next()?;
     let arguments: Vec<_> = arguments.collect();
-    let request = Request::new("/api/dashboards/uid/cIBgcSjkk", &request::token(0), Kind::Get);
+    let request = Request::new("/api/dashboards/uid/cIBgcSjkk", &request::token(0), Kind::Get, 0);
     for _ in 0..runs {
         let mut command = Command::new(&program);
         command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -8,7 +8,7 @@ use std::{
 use grafana_token_proxy_compare::{
     answer::Reader,
     http2,
-    request::Request,
+    request::{self, Request},
     socket::{self, Got},
     wire::Wire,
 };
@@ -42,11 +42,11 @@ impl Connection {
     }
 
     /// Begins the next request; [`Self::send_on`] sends it.
-    pub(crate) fn send(&mut self, path: &str, token: &str, now: Instant) {
+    pub(crate) fn send(&mut self, path: &str, now: Instant) {
         self.sent = Some(now);
         if let (Some(http2), Some(wire)) = (&mut self.http2, &mut self.wire) {
             // A broken pipe shows as the end of the answer, where it is counted.
-            let _ = socket::write(wire, &http2.request(path, token));
+            let _ = socket::write(wire, &http2.request(path, &request::token(0)));
             return;
         }
         self.unsent = self.request.as_bytes().len();

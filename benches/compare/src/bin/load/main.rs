@@ -13,29 +13,30 @@ use std::{
 };
 
 use grafana_token_proxy_compare::{
+    aim::Aim,
     answer::Reader,
-    request::Request,
     socket::{self, Got},
     wire::Wire,
 };
 
 use crate::{
-    settings::{PATIENCE, Settings, Target},
+    settings::{PATIENCE, Settings},
     slice::Load,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut settings = settings::read()?;
+    let settings = settings::read()?;
     let mut load = Load::new(&settings)?;
     let mut out = io::stdout().lock();
-    let count = settings.targets.len();
+    let mut targets: Vec<_> = load.targets(&settings);
+    let count = targets.len();
     for round in 0..settings.rounds {
         for turn in 0..count {
             // Each round starts with another target, so that none always follows the same neighbour.
             let turn = (turn + round as usize) % count;
-            let Some(target) = settings.targets.get_mut(turn) else { continue };
-            let slice = load.slice(turn * settings.connections, target)?;
-            writeln!(out, "{round}\t{}\t{slice}", target.name)?;
+            let Some(target) = targets.get_mut(turn) else { continue };
+            let slice = load.slice(target)?;
+            writeln!(out, "{round}\t{}\t{slice}", target.aim.name)?;
             out.flush()?;
         }
     }
@@ -51,8 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Opens so many connections, each with one answer behind it, and keeps them: one after another, since what is measured
 /// is the memory of idle connections and not of answers outstanding.
-fn hold(settings: &Settings, target: &Target) -> io::Result<Vec<Wire>> {
-    let request = Request::new(&settings.path, target.tokens.first().map_or("", String::as_str), settings.kind);
+fn hold(settings: &Settings, target: &Aim) -> io::Result<Vec<Wire>> {
+    let request = target.request();
     let mut buffer = vec![0; 64 * 1024];
     let mut held = Vec::with_capacity(settings.hold);
     for _ in 0..settings.hold {

@@ -6,71 +6,76 @@ use std::{
     time::{Duration, Instant},
 };
 
-use grafana_token_proxy_compare::{
-    processor,
-    request::{Kind, Request},
-    wire::Opening,
-};
+use grafana_token_proxy_compare::{aim::Aim, processor, wire::Opening};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::{
     connection::Connection,
-    settings::{PATIENCE, Settings, Target},
+    settings::{PATIENCE, Settings},
 };
 
-/// The connections to all targets, and what is asked on them.
+/// A target, and the connections to it.
+pub(crate) struct Target {
+    pub(crate) aim: Aim,
+    connections: Vec<Connection>,
+    /// The number of its first connection among those of all.
+    base: usize,
+    last_token: u64,
+}
+
+/// How all of them are asked.
 pub(crate) struct Load {
     poll: Poll,
     buffer: Vec<u8>,
-    /// Of each target in turn.
-    connections: Vec<Connection>,
-    each: usize,
-    path: String,
-    status: u16,
     time: Duration,
     count: Option<u64>,
+    settle: Duration,
     opening: Opening,
     http2: bool,
     fresh: bool,
     interest: Interest,
-    next_token: usize,
 }
 
 impl Load {
     pub(crate) fn new(settings: &Settings) -> io::Result<Self> {
-        let mut connections = Vec::new();
-        for target in &settings.targets {
-            let first = target.tokens.first().map_or("", String::as_str);
-            let request = Request::new(&settings.path, first, settings.kind);
-            connections.extend((0..settings.connections).map(|_| Connection::new(request.clone())));
-        }
-        let uploads = matches!(settings.kind, Kind::Post(_));
         Ok(Self {
             poll: Poll::new()?,
             buffer: vec![0; 256 * 1024],
-            connections,
-            each: settings.connections,
-            path: settings.path.clone(),
-            status: settings.status,
             time: settings.slice,
             count: settings.requests,
+            settle: settings.settle,
             opening: settings.opening.clone(),
             http2: settings.http2,
             fresh: settings.fresh,
-            interest: if uploads { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE },
-            next_token: 0,
+            interest: if settings.uploads { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE },
         })
     }
 
+    /// The targets, whose connections are to be opened.
+    pub(crate) fn targets(&self, settings: &Settings) -> Vec<Target> {
+        let mut base = 0;
+        let target = |aim: &Aim| {
+            let request = aim.request();
+            let connections: Vec<_> = (0..aim.connections).map(|_| Connection::new(request.clone())).collect();
+            let begin = base;
+            base += aim.connections;
+            Target { aim: aim.clone(), connections, base: begin, last_token: aim.last }
+        };
+        settings.targets.iter().map(target).collect()
+    }
+
     /// Sends to one target until the time is over or the count is reached, and waits for every answer, so that the
-    /// processor time belongs to these requests alone.
-    pub(crate) fn slice(&mut self, base: usize, target: &Target) -> io::Result<Slice> {
+    /// processor time belongs to these requests alone. What has still to be done behind the answers (a log, a page of
+    /// refusals) has the time of `settle` for it, and is counted, too.
+    pub(crate) fn slice(&mut self, target: &mut Target) -> io::Result<Slice> {
+        let each = target.connections.len();
         if !self.fresh {
-            for index in 0..self.each {
-                self.open(base + index, target)?;
+            for index in 0..each {
+                self.open(target, index)?;
             }
         }
-        let processor = target.process.map_or(0, processor::nanoseconds);
+        let (process, status) = (target.aim.process, target.aim.status);
+        let processor = process.map_or(0, processor::nanoseconds);
         let start = Instant::now();
         let mut slice = Slice::default();
         let (mut outstanding, mut started) = (0_u64, 0_u64);
@@ -80,9 +85,9 @@ impl Load {
             Some(count) => started < count,
             None => now.duration_since(start) < time,
         };
-        for index in 0..self.each {
+        for index in 0..each {
             if may_send(started, start) {
-                self.send(base + index, target, &mut slice)?;
+                self.send(target, index, &mut slice)?;
                 outstanding += 1;
                 started += 1;
             }
@@ -94,22 +99,20 @@ impl Load {
             }
             if events.is_empty() {
                 slice.errors += outstanding;
-                let all = self.connections.iter_mut().skip(base).take(self.each);
-                all.filter(|connection| connection.sent.is_some()).for_each(Connection::forget);
+                let waiting = target.connections.iter_mut().filter(|connection| connection.sent.is_some());
+                waiting.for_each(Connection::forget);
                 break;
             }
             for event in &events {
-                let index = event.token().0;
-                let Some(connection) = self.connections.get_mut(index) else { continue };
-                let Some(sent) = connection.sent.filter(|_| (base..base + self.each).contains(&index)) else {
-                    continue;
-                };
+                let index = event.token().0.wrapping_sub(target.base);
+                let Some(connection) = target.connections.get_mut(index) else { continue };
+                let Some(sent) = connection.sent else { continue };
                 slice.sent += connection.send_on().unwrap_or_default() as u64;
                 let came = connection.receive(&mut self.buffer, event.is_read_closed(), &mut slice.received);
                 let now = Instant::now();
                 let sound = match came {
                     Ok(None) => continue,
-                    Ok(Some(status)) if status == self.status => {
+                    Ok(Some(came)) if came == status => {
                         slice.latencies.push(now.duration_since(sent));
                         true
                     }
@@ -122,40 +125,41 @@ impl Load {
                 }
                 outstanding -= 1;
                 if may_send(started, now) {
-                    self.send(index, target, &mut slice)?;
+                    self.send(target, index, &mut slice)?;
                     outstanding += 1;
                     started += 1;
                 }
             }
         }
         slice.wall = start.elapsed();
-        slice.processor = target.process.map_or(0, processor::nanoseconds).saturating_sub(processor);
+        std::thread::sleep(self.settle);
+        slice.processor = process.map_or(0, processor::nanoseconds).saturating_sub(processor);
         slice.latencies.sort_unstable();
         Ok(slice)
     }
 
-    fn open(&mut self, index: usize, target: &Target) -> io::Result<()> {
-        let Some(connection) = self.connections.get_mut(index).filter(|connection| connection.wire.is_none()) else {
+    fn open(&self, target: &mut Target, index: usize) -> io::Result<()> {
+        let Target { aim, connections, base, .. } = target;
+        let Some(connection) = connections.get_mut(index).filter(|connection| connection.wire.is_none()) else {
             return Ok(());
         };
-        let mut wire = self.opening.open(target.address)?;
-        self.poll.registry().register(wire.socket(), Token(index), self.interest)?;
+        let mut wire = self.opening.open(aim.address)?;
+        self.poll.registry().register(wire.socket(), Token(*base + index), self.interest)?;
         connection.take(wire, self.http2);
         Ok(())
     }
 
     /// Sends one request with the next token.
-    fn send(&mut self, index: usize, target: &Target, slice: &mut Slice) -> io::Result<()> {
+    fn send(&self, target: &mut Target, index: usize, slice: &mut Slice) -> io::Result<()> {
         let now = Instant::now();
-        self.open(index, target)?;
-        let Some(connection) = self.connections.get_mut(index) else { return Ok(()) };
-        let tokens = &target.tokens;
-        self.next_token = (self.next_token + 1) % tokens.len().max(1);
-        let token = tokens.get(self.next_token).map_or("", String::as_str);
-        if tokens.len() > 1 {
-            connection.request.set_token(token);
+        self.open(target, index)?;
+        let Target { aim, connections, last_token, .. } = target;
+        let Some(connection) = connections.get_mut(index) else { return Ok(()) };
+        if aim.tokens > 1 {
+            *last_token = (*last_token + 1) % aim.tokens;
+            connection.request.set_token(*last_token % aim.distinct);
         }
-        connection.send(&self.path, token, now);
+        connection.send(&aim.path, now);
         slice.sent += connection.send_on().unwrap_or_default() as u64;
         Ok(())
     }
