@@ -4,7 +4,7 @@ use std::process::Command;
 
 #[test]
 fn the_demo_comes_out_as_it_must() {
-    let output = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+    let output = Command::new(crate::support::binary())
         .args(["demo", "--once", "--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
         .output()
         .unwrap();

@@ -173,7 +173,7 @@ fn no_core_file_can_be_written() {
 fn without_descriptors_it_waits_and_goes_on() {
     let origin = Origin::ok();
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_grafana-token-proxy"), "run"]);
+    command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", crate::support::binary(), "run"]);
     command.args(["--upstream", &origin.url(), "--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0"]);
     command.args(["--admin", "127.0.0.1:0", "--workers", "2", "--log-format", "json"]);
     let program = Program::start(command);

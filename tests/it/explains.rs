@@ -62,7 +62,7 @@ fn an_expired_token_is_told_in_header_log_and_metric() {
 fn logfmt_and_pretty_say_the_same() {
     for format in ["logfmt", "pretty"] {
         let origin = expired();
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
+        let mut command = std::process::Command::new(crate::support::binary());
         // The listening line is read as JSON by the harness: find the port by asking for one.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         command.args([

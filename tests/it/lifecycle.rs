@@ -51,7 +51,7 @@ fn metrics_are_valid_for_prometheus() {
 fn a_taken_port_is_said_and_nothing_serves() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+    let output = Command::new(crate::support::binary())
         .args(["run", "--listen", &address, "--telemetry", "off", "--admin", "off"])
         .output()
         .unwrap();
@@ -134,7 +134,7 @@ fn healthcheck_agrees_with_the_running_program() {
     let origin = Origin::ok();
     let mut program = Program::before(&origin.url(), &[]);
     let check = |address: &str| {
-        Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+        Command::new(crate::support::binary())
             .args(["healthcheck", "--telemetry", address])
             .output()
             .unwrap()

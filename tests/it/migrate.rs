@@ -9,7 +9,7 @@ fn migrated(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nginx.conf");
     std::fs::write(&file, text).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+    let output = Command::new(crate::support::binary())
         .args(["migrate", "nginx", file.to_str().unwrap()])
         .stderr(Stdio::piped())
         .output()
@@ -65,7 +65,7 @@ fn a_real_nginx_and_what_it_was_migrated_to_answer_alike() {
 fn strict_fails_where_something_is_left_and_json_is_data() {
     let run = |text: &str, more: &[&str]| {
         use std::io::Write as _;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+        let mut child = Command::new(crate::support::binary())
             .args(["migrate", "nginx", "-"])
             .args(more)
             .stdin(Stdio::piped())

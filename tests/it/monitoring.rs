@@ -68,7 +68,7 @@ impl Stage {
         let limited = ["--rate", "5/s", "--burst", "5"];
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let shared = {
-            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
+            let mut command = std::process::Command::new(crate::support::binary());
             command.args(["run", "--upstream", &origin.url(), "--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0"]);
             command.args([
                 "--admin",

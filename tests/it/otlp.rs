@@ -17,7 +17,7 @@ const EXPIRED: &str = "HTTP/1.1 401 Unauthorized\r\nCache-Control: no-store\r\nX
 const TAKEN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
 
 fn program(origin: &Origin, variables: &[(&str, &str)]) -> Program {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
+    let mut command = Command::new(crate::support::binary());
     command.args([
         "run",
         "--upstream",
@@ -208,7 +208,7 @@ fn a_collector_that_hangs_neither_delays_requests_nor_grows_the_queue() {
 
 #[test]
 fn what_cannot_be_done_is_told_by_check() {
-    let output = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+    let output = Command::new(crate::support::binary())
         .args(["run", "--upstream", "http://127.0.0.1:1", "--listen", "nonsense"])
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:hunter2@collector:4318")
         .output()

@@ -27,7 +27,7 @@ fn scene(text: &str) -> Scene {
 }
 
 fn start(origin: &Origin, file: &Path) -> Program {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
+    let mut command = Command::new(crate::support::binary());
     command.args(["run", "--config", file.to_str().unwrap(), "--upstream", &origin.url(), "--workers", "2"]);
     command.args(["--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     Program::start(command)

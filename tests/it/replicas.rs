@@ -79,7 +79,7 @@ impl Redis {
 }
 
 fn replica(url: &str, origin: &Origin, arguments: &[&str]) -> Program {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
+    let mut command = Command::new(crate::support::binary());
     command.args(["run", "--upstream", &origin.url(), "--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0"]);
     command.args(["--admin", "127.0.0.1:0", "--workers", "2", "--log-format", "json"]).args(arguments);
     command.args(["--limits-shared", url]);

@@ -35,7 +35,7 @@ fn console(program: &Program) -> String {
         let count = stream.read(&mut piece).unwrap();
         streamed.push_str(&String::from_utf8_lossy(&piece[..count]));
     }
-    let mut watch = std::process::Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+    let mut watch = std::process::Command::new(crate::support::binary())
         .args(["watch", "--last", "1000", "--admin", &admin.to_string()])
         .stdout(std::process::Stdio::piped())
         .spawn()

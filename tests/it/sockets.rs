@@ -28,7 +28,7 @@ fn both_sides_may_be_unix_sockets() {
     let (grafana, own) = (folder.path().join("grafana.sock"), folder.path().join("proxy.sock"));
     hop(&grafana, origin.address);
     let listen = format!("127.0.0.1:0,unix:{}", own.display());
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
+    let mut command = std::process::Command::new(crate::support::binary());
     command.args(["run", "--upstream", &format!("unix:{}", grafana.display()), "--listen", &listen]);
     command.args(["--telemetry", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2", "--log-format", "json"]);
     let program = Program::start(command);

@@ -11,7 +11,7 @@ const OTHER: &str = "glsa_iNValIdinValiDinvalidinvalidinva_5b582697";
 
 /// What `limits suggest` makes of a log.
 fn suggest(log: &str, arguments: &[&str]) -> Value {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+    let mut child = Command::new(crate::support::binary())
         .args(["limits", "suggest", "--from-log", "-", "-o", "json"])
         .args(arguments)
         .stdin(Stdio::piped())

@@ -173,7 +173,7 @@ fn wrong_files_are_told_before_anything_serves() {
     let authority = Authority::new();
     let (one, other) = (authority.issue("one", &["a"]), authority.issue("other", &["b"]));
     let check = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
+        let mut command = Command::new(crate::support::binary());
         let output = command.arg("check").args(arguments).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     };

@@ -215,14 +215,7 @@ fn a_name_that_moves_is_followed_with_the_next_connection() {
     point_to("127.0.0.1");
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\"", hosts.path().to_str().unwrap()]);
-    command.args([
-        env!("CARGO_BIN_EXE_grafana-token-proxy"),
-        "run",
-        "--listen",
-        "127.0.0.1:0",
-        "--telemetry",
-        "127.0.0.1:0",
-    ]);
+    command.args([crate::support::binary(), "run", "--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0"]);
     command.args(["--admin", "127.0.0.1:0", "--log-format", "json"]);
     command.args(["--upstream", &format!("http://grafana.test:{}", before.address.port())]);
     let program = Program::start(command);

@@ -9,9 +9,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::support::program::PATIENCE;
-use crate::support::{Origin, Program, ask, get};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_grafana-token-proxy");
+use crate::support::{Origin, Program, ask, binary, get};
 
 fn program() -> (Origin, Program) {
     let origin = Origin::ok();
@@ -38,7 +36,7 @@ struct Watch {
 
 impl Watch {
     fn start(admin: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.args(["watch", "--admin", admin]).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -140,7 +138,7 @@ fn nobody_left_to_read_ends_it() {
     let admin = program.admin.unwrap();
     for command in ["exec true", "exec head -n 1"] {
         refuse(&program, "TRACE");
-        let line = format!("{BINARY} watch --admin {admin} | {{ {command}; }}");
+        let line = format!("{} watch --admin {admin} | {{ {command}; }}", binary());
         let mut shell = Command::new("sh").args(["-c", &line]).stdout(Stdio::null()).spawn().unwrap();
         let deadline = Instant::now() + PATIENCE;
         while shell.try_wait().unwrap().is_none() {
@@ -158,14 +156,14 @@ fn where_nothing_answers_it_says_so_and_what_to_do() {
         ("ftp://x".to_owned(), 2, "http://127.0.0.1:9092"),
         ("off".to_owned(), 2, "the console is off"),
     ] {
-        let output = Command::new(BINARY).args(["watch", "--admin", &admin]).output().unwrap();
+        let output = Command::new(binary()).args(["watch", "--admin", &admin]).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{error}");
         assert!(error.contains(wanted), "{error}");
     }
     let (_origin, program) = program();
     let admin = program.admin.unwrap().to_string();
-    let output = Command::new(BINARY).args(["watch", "--admin", &admin, "--reason", "nope"]).output().unwrap();
+    let output = Command::new(binary()).args(["watch", "--admin", &admin, "--reason", "nope"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("token_expired"));
 }
@@ -180,7 +178,7 @@ fn a_terminal_gets_columns_and_colour() {
     let admin = program.admin.unwrap();
     refuse(&program, "TRACE");
     settled(admin, 1);
-    let terminal = Terminal::start(&format!("env -u NO_COLOR {BINARY} watch --admin {admin}"));
+    let terminal = Terminal::start(&format!("env -u NO_COLOR {} watch --admin {admin}", binary()));
     let shown = terminal.wait_for("/TRACE", false);
     let line = shown.lines().find(|line| line.contains("/TRACE")).unwrap();
     assert!(line.contains(" 405 proxy      method_refused ") && line.contains("127.0.0.1"), "{shown}");
@@ -188,7 +186,7 @@ fn a_terminal_gets_columns_and_colour() {
     refuse(&program, "CONNECT");
     let coloured = terminal.wait_for("/CONNECT", true);
     assert!(coloured.contains("\u{1b}[34m"), "{coloured}");
-    let plain = Terminal::start(&format!("env NO_COLOR=1 {BINARY} watch --admin {admin}"));
+    let plain = Terminal::start(&format!("env NO_COLOR=1 {} watch --admin {admin}", binary()));
     assert!(!plain.wait_for("/CONNECT", true).contains("\u{1b}[34m"));
 }
 

@@ -202,7 +202,7 @@ pub struct Said {
 
 /// Asks the real program.
 pub fn consult(url: &str, direct: Option<SocketAddr>, token: Option<&str>, more: &[String]) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
+    let mut command = Command::new(crate::support::binary());
     command.args(["doctor", "--url", url, "-o", "json", "--hold", "300ms"]);
     if let Some(direct) = direct {
         command.args(["--direct", &format!("http://{direct}")]);

@@ -125,7 +125,7 @@ fn it_waits_until_all_is_well() {
     // Reserved, and opened by a second thread once the doctor has been refused: nobody waits for a clock.
     let place = nobody();
     let data = proxy.data;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+    let mut child = Command::new(crate::support::binary())
         .args(["doctor", "--url", &format!("http://{place}"), "--wait", "60s"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
@@ -159,11 +159,10 @@ fn wrong_usage_is_told_as_such() {
     for arguments in
         [&["--url", "ftp://x"][..], &["--url", "http://u:p@x"], &[], &["--url", "http://x", file[0], file[1]]]
     {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy")).arg("doctor").args(arguments).output().unwrap();
+        let output = Command::new(crate::support::binary()).arg("doctor").args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+    let output = Command::new(crate::support::binary())
         .args(["doctor", "--url", "http://x", "--token-file", TOKEN])
         .output()
         .unwrap();

@@ -10,7 +10,7 @@ pub mod program;
 pub mod wire;
 
 pub use origin::Origin;
-pub use program::Program;
+pub use program::{Program, binary};
 pub use wire::{Answer, ask, get};
 
 /// A token that Grafana could have issued: its checksum is right.

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,13 @@ struct Output {
     grown: Condvar,
 }
 
+/// The program under test: what cargo has built, or another build of the same (`GTP_BINARY`), as a release is.
+pub fn binary() -> &'static str {
+    static NAMED: OnceLock<Option<String>> = OnceLock::new();
+    let named = NAMED.get_or_init(|| std::env::var("GTP_BINARY").ok());
+    named.as_deref().unwrap_or(env!("CARGO_BIN_EXE_grafana-token-proxy"))
+}
+
 /// A running `grafana-token-proxy run`.
 pub struct Program {
     child: Child,
@@ -30,7 +37,7 @@ pub struct Program {
 impl Program {
     /// Starts the program before `upstream` with further arguments.
     pub fn before(upstream: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_grafana-token-proxy"));
+        let mut command = Command::new(binary());
         command.args(["run", "--upstream", upstream, "--listen", "127.0.0.1:0", "--telemetry", "127.0.0.1:0"]);
         command.args(["--log-format", "json"]).args(arguments);
         for (flag, value) in [("--workers", "2"), ("--admin", "127.0.0.1:0")] {
