@@ -46,15 +46,22 @@ def raise_open_files():
     return hard
 
 
+# Dozens of processes in one run: a port that was given and not bound yet, or whose folder stands, must not come again.
+GIVEN = set()
+
+
 def free_port():
-    """A port nobody listens on, below the range that the kernel gives to outgoing connections."""
+    """A port nobody listens on, below the range that the kernel gives to outgoing connections; each is given once."""
     for _ in range(1000):
         port = random.randrange(20000, 30000)
+        if port in GIVEN:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            GIVEN.add(port)
             return port
     raise Failure("no free port between 20000 and 30000")
 
