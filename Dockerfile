@@ -20,8 +20,6 @@ LABEL org.opencontainers.image.title="grafana-token-proxy" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# Memory that connections leave behind goes back at once, also where no further request comes.
-ENV MIMALLOC_PURGE_DELAY=0
 # A number, since runAsNonRoot cannot judge a name. Any other works as well: nothing in the image belongs to it.
 USER 65532:65532
 # Data and telemetry. The admin page listens on the loopback of the container only.

@@ -8,10 +8,10 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEn
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge as Value;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::durations::Durations;
 use super::scrape::{self, CertificateEnd, Exposition};
 use super::{Refusal, Served, TokenLabel, process};
 use crate::domain::credential::{Change, Changes};
@@ -103,8 +103,8 @@ pub struct Metrics {
     process: Registry,
     requests: Family<RequestLabels, Counter>,
     frequent: Vec<OnceLock<Counter>>,
-    durations: Histogram,
-    overheads: Histogram,
+    durations: Durations,
+    overheads: Durations,
     refusals: Family<RefusalLabels, Counter>,
     /// For each reason and whether there was a credential, the counter of the status that came first: few have others.
     usual: Vec<[OnceLock<(u16, Counter)>; 2]>,
@@ -150,13 +150,13 @@ impl Metrics {
             "Requests answered, those that the proxy refused included",
             requests.clone(),
         );
-        let durations = Histogram::new(DURATIONS);
+        let durations = Durations::new(&DURATIONS);
         registry.register(
             "http_request_duration_seconds",
             "From the head of a request to the head of its answer",
             durations.clone(),
         );
-        let overheads = Histogram::new(OVERHEADS);
+        let overheads = Durations::new(&OVERHEADS);
         registry.register("overhead_seconds", "The part of it that was the proxy's own", overheads.clone());
         let refusals = Family::<RefusalLabels, Counter>::default();
         registry.register("refusals", "Refusals explained, whoever made them", refusals.clone());
@@ -258,8 +258,8 @@ impl Metrics {
             Some(slot) => slot.get_or_init(find).inc(),
             None => find().inc(),
         };
-        self.durations.observe(served.duration.as_secs_f64());
-        self.overheads.observe(served.overhead.as_secs_f64());
+        self.durations.observe(served.duration);
+        self.overheads.observe(served.overhead);
     }
 
     /// A request that could not be read has no answer that [`Self::served`] would count, so it is counted here.

@@ -1,5 +1,6 @@
 //! Logs, metrics, the record of a refusal.
 
+mod durations;
 mod events;
 mod fold;
 mod format;
