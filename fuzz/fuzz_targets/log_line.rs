@@ -116,7 +116,7 @@ fuzz_target!(|data: &[u8]| {
             }
             LogFormat::Auto | LogFormat::Pretty => continue,
         };
-        let sent = facts.user_agent.as_ref().map(|value| std::str::from_utf8(value.as_bytes()));
+        let sent = facts.user_agent.as_ref().map(|value| std::str::from_utf8(value));
         match sent {
             None => assert_eq!(agent, None),
             Some(Ok(sent)) if sent.len() <= 512 => assert_eq!(agent.unwrap(), redact(sent)),

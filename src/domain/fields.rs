@@ -92,8 +92,13 @@ impl Fields {
     }
 
     /// A value of one of these fields, without copying it.
+    pub fn keep(&self, value: &[u8]) -> Bytes {
+        self.bytes.slice_ref(value)
+    }
+
+    /// The same, fit for a header.
     pub fn share(&self, value: &[u8]) -> Option<HeaderValue> {
-        HeaderValue::from_maybe_shared(self.bytes.slice_ref(value)).ok()
+        HeaderValue::from_maybe_shared(self.keep(value)).ok()
     }
 
     /// Leaves out the lines of which `keep` does not say that they stay.

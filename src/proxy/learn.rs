@@ -39,7 +39,7 @@ impl Proxy {
             return;
         }
         let mut head = format!("GET {}/api/org HTTP/1.1\r\nhost: ", sub_path(judged.facts.uri.path())).into_bytes();
-        head.extend_from_slice(judged.facts.host.as_ref().unwrap_or(self.upstream.authority()).as_bytes());
+        head.extend_from_slice(judged.facts.host.as_deref().unwrap_or(self.upstream.authority().as_bytes()));
         head.extend_from_slice(b"\r\nauthorization: ");
         head.extend_from_slice(credential.reveal());
         let agent = concat!("\r\nuser-agent: grafana-token-proxy/", env!("CARGO_PKG_VERSION"), "\r\n\r\n");

@@ -157,8 +157,8 @@ pub(super) fn put_request(
         keys.put("path", Field::Text(cut_text(facts.uri.path(), MOST_PATH)));
     }
     keys.put_some("client", client.map(Field::Address));
-    keys.put_some("forwarded_for", facts.forwarded_for.as_ref().map(|value| shown(value.as_bytes(), MOST)));
-    keys.put_some("user_agent", facts.user_agent.as_ref().map(|value| shown(value.as_bytes(), MOST)));
+    keys.put_some("forwarded_for", facts.forwarded_for.as_ref().map(|value| shown(value, MOST)));
+    keys.put_some("user_agent", facts.user_agent.as_ref().map(|value| shown(value, MOST)));
     keys.put_some("token_name", token_name.map(|name| Field::Text(name.into())));
 }
 

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::Level;
@@ -111,7 +112,7 @@ impl ServedLine<'_> {
 
     /// Bytes of strangers that it tells.
     fn brought(&self) -> usize {
-        let length = |value: &Option<HeaderValue>| value.as_ref().map_or(0, HeaderValue::len);
+        let length = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
         self.facts.uri.path().len() + length(&self.facts.user_agent) + length(&self.facts.forwarded_for)
     }
 }
@@ -136,7 +137,7 @@ struct Kept {
 impl Kept {
     fn new(line: &ServedLine<'_>, style: u8, text: &str) -> Self {
         let RequestFacts { auth, org, .. } = line.facts;
-        let bytes = |value: &Option<HeaderValue>| value.as_ref().map(|value| value.as_bytes().into());
+        let bytes = |value: &Option<Bytes>| value.as_deref().map(Into::into);
         Self {
             style,
             method: line.facts.method.clone(),
@@ -159,10 +160,10 @@ impl Kept {
         let OrgFacts { received, sent, by } = org;
         self.fingerprint == line.fingerprint
             && *self.path == *line.facts.uri.path()
-            && self.user_agent.as_deref() == line.facts.user_agent.as_ref().map(HeaderValue::as_bytes)
+            && self.user_agent.as_deref() == line.facts.user_agent.as_deref()
             && self.client == line.client
             && self.method == line.facts.method
-            && self.forwarded_for.as_deref() == line.facts.forwarded_for.as_ref().map(HeaderValue::as_bytes)
+            && self.forwarded_for.as_deref() == line.facts.forwarded_for.as_deref()
             && self.token_name.as_deref() == line.token_name
             && self.kind == auth.token.map(|token| token.kind)
             && self.forms == (auth.received, auth.sent)
@@ -185,7 +186,7 @@ mod tests {
     /// A request, and everything that a line may tell differently of another.
     fn requests() -> Vec<(RequestFacts, IpAddr, Option<&'static str>, Option<Fingerprint>)> {
         let print = |byte: u8| Some(HashKey::from_bytes([1; 16]).hash(1, &[byte]).fingerprint());
-        let value = |text: &'static str| Some(HeaderValue::from_static(text));
+        let value = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
         let mut changes = Changes::default();
         changes.insert(Change::BearerAdded);
         let plain = RequestFacts {

@@ -164,6 +164,6 @@ fn explain_absent(request: &RequestFacts, bare: bool, plain: bool) -> Finding {
 /// Whether the user and password may be those of `.netrc`: requests, and what is built on it, prefers them to the header
 /// that it was given.
 pub(super) fn may_come_from_netrc(request: &RequestFacts) -> bool {
-    let agent = request.user_agent.as_ref().map_or(&b""[..], |agent| agent.as_bytes());
+    let agent = request.user_agent.as_deref().unwrap_or_default();
     is_password(request) && (agent.starts_with(b"python-requests/") || agent.starts_with(b"HTTPie/"))
 }

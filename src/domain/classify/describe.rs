@@ -93,8 +93,8 @@ fn plain_endpoint(case: &Case<'_>) -> Option<String> {
 }
 
 /// A header's value.
-pub(super) fn value(header: Option<&http::HeaderValue>) -> Option<String> {
-    header.and_then(|value| value.to_str().ok()).map(|value| printable(value, 80))
+pub(super) fn value(header: Option<&bytes::Bytes>) -> Option<String> {
+    header.and_then(|value| std::str::from_utf8(value).ok()).map(|value| printable(value, 80))
 }
 
 fn printable(value: &str, length: usize) -> String {

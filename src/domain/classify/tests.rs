@@ -334,8 +334,8 @@ fn a_hint_names_the_permission_the_organisation_and_who_chose_it() {
 #[test]
 fn a_hint_names_origin_and_host_and_shows_no_secret_of_the_path() {
     let mut request = request(Method::POST, "/api/public/dashboards/0123456789abcdef0123456789abcdef/x");
-    request.origin = Some(HeaderValue::from_static("https://a.example.test"));
-    request.host = Some(HeaderValue::from_static("grafana:3000"));
+    request.origin = Some("https://a.example.test".into());
+    request.host = Some("grafana:3000".into());
     let found = verdict(&request, 403, &grafanas(), "origin not allowed\n").unwrap();
     assert!(found.hint.contains("`https://a.example.test`") && found.hint.contains("`grafana:3000`"), "{}", found.hint);
     let found = verdict(&request, 403, &grafanas(), r#"{"message":"Access denied to this dashboard"}"#).unwrap();

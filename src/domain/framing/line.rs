@@ -225,14 +225,27 @@ pub(super) fn check_value(name: &[u8], value: &[u8], head: &mut HeadSoFar) -> Re
     }
 }
 
+/// What may stand in a host and its port.
+const HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0usize;
+    while byte < 256 {
+        #[allow(clippy::indexing_slicing, reason = "the loop ends at 256; evaluated by the compiler")]
+        {
+            table[byte] = (byte as u8).is_ascii_graphic()
+                && !matches!(byte as u8, b'@' | b'/' | b'\\' | b'?' | b'#' | b',' | b'<' | b'>' | b'"');
+        }
+        byte += 1;
+    }
+    table
+};
+
 fn check_host(value: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
     if std::mem::replace(&mut head.has_host, true) {
         return Err(Fault::head("There are two `Host` lines."));
     }
-    let sound = |byte: &u8| {
-        byte.is_ascii_graphic() && !matches!(byte, b'@' | b'/' | b'\\' | b'?' | b'#' | b',' | b'<' | b'>' | b'"')
-    };
-    if !value.iter().all(sound) {
+    let sound = value.iter().fold(true, |sound, byte| sound & HOST.get(usize::from(*byte)).copied().unwrap_or(false));
+    if !sound {
         return Err(Fault::head("`Host` is no host."));
     }
     match &head.authority {

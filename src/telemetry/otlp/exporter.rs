@@ -69,7 +69,7 @@ impl Spans {
     }
 
     fn wants(&self, refusal: &Refusal) -> bool {
-        let parent = refusal.facts.traceparent.as_ref().and_then(|value| Parent::read(value.as_bytes()));
+        let parent = refusal.facts.traceparent.as_ref().and_then(|value| Parent::read(value));
         self.sampling == Sampling::Always || parent.is_none_or(|parent| parent.is_sampled())
     }
 

@@ -75,7 +75,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The span of one refusal.
 pub(super) fn write(refusal: &Refusal, ids: &Ids) -> Value {
-    let parent = refusal.facts.traceparent.as_ref().and_then(|value| Parent::read(value.as_bytes()));
+    let parent = refusal.facts.traceparent.as_ref().and_then(|value| Parent::read(value));
     let (own, trace) = ids.split_at(8);
     let method =
         Some(refusal.facts.method.as_str()).filter(|_| refusal.facts.reading != crate::domain::head::Reading::Nothing);
@@ -148,7 +148,7 @@ pub(super) fn envelope(resource: &[(String, String)], spans: Vec<Value>) -> Vec<
 mod tests {
     use std::time::Duration;
 
-    use http::{HeaderValue, Method};
+    use http::Method;
 
     use super::*;
     use crate::domain::head::RequestFacts;
@@ -159,7 +159,7 @@ mod tests {
     const IDS: Ids = [0x1a; 24];
 
     fn refusal(status: u16, method: &str) -> Refusal {
-        let traceparent = HeaderValue::try_from(format!("00-{TRACE}-00f067aa0ba902b7-01")).unwrap();
+        let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01").into();
         let facts = RequestFacts {
             method: Method::from_bytes(method.as_bytes()).unwrap(),
             uri: format!("/api/org/{TOKEN}?auth_token={TOKEN}").parse().unwrap(),
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_request_without_a_trace_begins_one() {
-        for value in [None, Some(HeaderValue::from_static("00-x-y-01"))] {
+        for value in [None, Some("00-x-y-01".into())] {
             let mut refusal = refusal(502, "PROPFIND");
             refusal.facts.traceparent = value;
             let span = write(&refusal, &IDS);

@@ -30,8 +30,8 @@ fn full() -> Refusal {
         facts: RequestFacts {
             method: Method::GET,
             uri: format!("/api/dashboards/uid/a=b?auth_token={TOKEN}").parse().unwrap(),
-            user_agent: Some(HeaderValue::from_bytes(b"curl \"8\"\\ \xff\t=").unwrap()),
-            forwarded_for: Some(HeaderValue::from_static("192.0.2.7, 10.0.0.1")),
+            user_agent: Some(bytes::Bytes::from_static(b"curl \"8\"\\ \xff\t=")),
+            forwarded_for: Some("192.0.2.7, 10.0.0.1".into()),
             auth: AuthFacts {
                 received: AuthForm::Bearer,
                 sent: AuthForm::Bearer,
@@ -116,7 +116,7 @@ fn a_served_request_has_the_same_keys_without_a_reason() {
 #[test]
 fn no_format_tells_a_token() {
     let mut refusal = full();
-    let header = || Some(HeaderValue::from_static(TOKEN));
+    let header = || Some(TOKEN.into());
     refusal.facts.method = Method::from_bytes(TOKEN.as_bytes()).unwrap();
     refusal.facts.uri = format!("/x/{TOKEN}").parse().unwrap();
     (refusal.facts.user_agent, refusal.facts.forwarded_for) = (header(), header());
@@ -156,9 +156,8 @@ fn a_session_counts_as_a_credential() {
 proptest! {
     #[test]
     fn whatever_a_header_holds_is_told_on_one_line(bytes in prop::collection::vec(any::<u8>(), 1..700)) {
-        let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
         let mut refusal = full();
-        refusal.facts.user_agent = Some(value);
+        refusal.facts.user_agent = Some(bytes.into());
         for (name, format) in FORMATS {
             let line = write(&RefusalLine(&refusal, 0), format);
             prop_assert!(line.lines().count() == 1 && line.len() < 5_000, "{}: {:?}", name, line);
