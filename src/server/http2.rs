@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -69,9 +69,38 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tracked {
     }
 }
 
-/// How many streams are open.
-#[derive(Debug, Default)]
-struct Streams(AtomicUsize);
+/// The streams of a connection.
+#[derive(Debug)]
+struct Streams {
+    open: AtomicUsize,
+    began: Instant,
+    /// Nanoseconds of the connection's age when the last one ended, plus one; zero where there was none.
+    rests_since: AtomicU64,
+}
+
+/// What a connection does.
+enum Rest {
+    /// Some stream is open.
+    No,
+    /// There was none so far.
+    Unused,
+    /// There is none since this moment.
+    Since(Instant),
+}
+
+impl Streams {
+    fn new() -> Self {
+        Self { open: AtomicUsize::new(0), began: Instant::now(), rests_since: AtomicU64::new(0) }
+    }
+
+    fn rest(&self) -> Rest {
+        match (self.open.load(Relaxed), self.rests_since.load(Relaxed).checked_sub(1)) {
+            (1.., _) => Rest::No,
+            (0, None) => Rest::Unused,
+            (0, Some(age)) => Rest::Since(self.began + Duration::from_nanos(age)),
+        }
+    }
+}
 
 /// One open stream.
 #[derive(Debug)]
@@ -79,14 +108,17 @@ struct Open(Arc<Streams>);
 
 impl Open {
     fn new(streams: &Arc<Streams>) -> Self {
-        streams.0.fetch_add(1, Relaxed);
+        streams.open.fetch_add(1, Relaxed);
         Self(Arc::clone(streams))
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Relaxed);
+        if self.0.open.fetch_sub(1, Relaxed) == 1 {
+            let age = u64::try_from(self.0.began.elapsed().as_nanos()).unwrap_or(u64::MAX - 1);
+            self.0.rests_since.store(age.saturating_add(1), Relaxed);
+        }
     }
 }
 
@@ -102,7 +134,7 @@ pub(super) async fn serve(
     let encrypted = stream.is_encrypted();
     let stalled = Arc::new(super::paced::Stalled::default());
     let stream = Paced::new(stream, Arc::clone(&stalled));
-    let streams = Arc::<Streams>::default();
+    let streams = Arc::new(Streams::new());
     let line = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
     let refusing = Arc::clone(&current);
     let client = Client { address, line, encrypted, current, settings: Arc::clone(&settings) };
@@ -149,8 +181,18 @@ pub(super) async fn serve(
             if closing || deadline.is_some_and(|deadline| deadline <= now) {
                 return Poll::Ready(());
             }
-            let idle = streams.0.load(Relaxed) == 0;
-            if idle {
+            let wait = settings.idle_timeout.min(settings.body_timeout);
+            let next = deadline.unwrap_or(now + wait).min(now + wait);
+            let ends = match streams.rest() {
+                Rest::No => false,
+                Rest::Unused => true,
+                Rest::Since(moment) if now < moment + settings.idle_timeout => {
+                    end.as_mut().reset(next.min(moment + settings.idle_timeout));
+                    continue;
+                }
+                Rest::Since(_) => true,
+            };
+            if ends {
                 closing = true;
                 connection.as_mut().graceful_shutdown();
                 end.as_mut().reset(now + FAREWELL);
@@ -158,8 +200,7 @@ pub(super) async fn serve(
                     return Poll::Ready(());
                 }
             } else {
-                let wait = settings.idle_timeout.min(settings.body_timeout);
-                end.as_mut().reset(deadline.unwrap_or(now + wait).min(now + wait));
+                end.as_mut().reset(next);
             }
         }
         Poll::Pending

@@ -1,6 +1,7 @@
 //! HTTP/2 in front: the same requests, the same answers, the same refusals as over HTTP/1.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use crate::support::certificates::Authority;
 use crate::support::frames::{Client, Frame, headers};
@@ -172,6 +173,16 @@ fn silent_and_idle_connections_are_closed() {
     let mut client = Client::connect(program.data);
     assert_eq!(client.ask(&headers("/")).status, 200);
     client.until_closed();
+}
+
+#[test]
+fn a_connection_rests_for_the_whole_of_its_idle_time() {
+    let program = program(&Origin::ok(), &["--http-head-timeout", "300ms", "--http-idle-timeout", "20s"]);
+    let mut client = Client::connect(program.data);
+    for _ in 0..4 {
+        assert_eq!(client.ask(&headers("/")).status, 200);
+        std::thread::sleep(Duration::from_millis(400));
+    }
 }
 
 #[test]
