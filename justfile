@@ -4,7 +4,7 @@ default:
     @just --list
 
 # Everything that must hold before a change lands.
-check: format lint docs test benches instructions deploy
+check: format lint docs fuzz test benches instructions deploy
 
 format:
     cargo fmt --check
@@ -14,6 +14,10 @@ lint:
 
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+# The fuzz targets compile; to run one takes a nightly compiler: cargo fuzz run NAME, in fuzz/.
+fuzz:
+    cargo check --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 
 test:
     ./test

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{LazyLock, Mutex, mpsc};
 use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use grafana_token_proxy::domain::head::RequestFacts;
 use grafana_token_proxy::telemetry::{
     Log, LogFormat, LogSettings, Metrics, Recorder, RequestLines, ServedLine, Sources, redact,
@@ -79,11 +80,12 @@ fuzz_target!(|data: &[u8]| {
     let mut field = || fields.next().and_then(|bytes| HeaderValue::from_bytes(bytes).ok());
     let planted = |value: HeaderValue| HeaderValue::from_bytes(&[value.as_bytes(), SECRET.as_bytes()].concat()).ok();
     let id = field().unwrap_or(HeaderValue::from_static("1"));
+    let kept = |value: HeaderValue| Bytes::copy_from_slice(value.as_bytes());
     let facts = RequestFacts {
-        user_agent: field(),
-        forwarded_for: field().and_then(planted),
+        user_agent: field().map(kept),
+        forwarded_for: field().and_then(planted).map(kept),
         uri: field().and_then(|target| Uri::try_from(target.as_bytes()).ok()).unwrap_or_default(),
-        traceparent: field(),
+        traceparent: field().map(kept),
         ..RequestFacts::default()
     };
     let line = ServedLine {
