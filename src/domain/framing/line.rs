@@ -124,35 +124,11 @@ fn is_credential(line: &[u8]) -> bool {
 }
 
 /// `tchar` of RFC 9110 §5.6.2.
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0usize;
-    while byte < 256 {
-        #[allow(clippy::indexing_slicing, reason = "the loop ends at 256; evaluated by the compiler")]
-        {
-            table[byte] = (byte as u8).is_ascii_alphanumeric()
-                || matches!(
-                    byte as u8,
-                    b'!' | b'#'
-                        | b'$'
-                        | b'%'
-                        | b'&'
-                        | b'\''
-                        | b'*'
-                        | b'+'
-                        | b'-'
-                        | b'.'
-                        | b'^'
-                        | b'_'
-                        | b'`'
-                        | b'|'
-                        | b'~'
-                );
-        }
-        byte += 1;
-    }
-    table
-};
+const TOKEN: [bool; 256] = bytes_where!(|byte| byte.is_ascii_alphanumeric()
+    || matches!(
+        byte,
+        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+    ));
 
 /// Where the name of a field line ends: at a colon behind a token. Names are short: one look at each byte is less than a
 /// search for the colon and a second look.
@@ -226,19 +202,9 @@ pub(super) fn check_value(name: &[u8], value: &[u8], head: &mut HeadSoFar) -> Re
 }
 
 /// What may stand in a host and its port.
-const HOST: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0usize;
-    while byte < 256 {
-        #[allow(clippy::indexing_slicing, reason = "the loop ends at 256; evaluated by the compiler")]
-        {
-            table[byte] = (byte as u8).is_ascii_graphic()
-                && !matches!(byte as u8, b'@' | b'/' | b'\\' | b'?' | b'#' | b',' | b'<' | b'>' | b'"');
-        }
-        byte += 1;
-    }
-    table
-};
+const HOST: [bool; 256] =
+    bytes_where!(|byte| byte.is_ascii_graphic()
+        && !matches!(byte, b'@' | b'/' | b'\\' | b'?' | b'#' | b',' | b'<' | b'>' | b'"'));
 
 fn check_host(value: &[u8], head: &mut HeadSoFar) -> Result<(), Fault> {
     if std::mem::replace(&mut head.has_host, true) {

@@ -2,6 +2,23 @@
 //! what no two parsers would read alike (RFC 9112). Stricter than the parsers of libraries, which take a bare LF for a
 //! line's end, so that the rest of a head with a newline in its token becomes a second request.
 
+/// Which bytes fit: one look for each, and no branch.
+macro_rules! bytes_where {
+    (|$byte:ident| $fits:expr) => {{
+        let mut table = [false; 256];
+        let mut at = 0usize;
+        while at < 256 {
+            let $byte = at as u8;
+            #[allow(clippy::indexing_slicing, reason = "the loop ends at 256; evaluated by the compiler")]
+            {
+                table[at] = $fits;
+            }
+            at += 1;
+        }
+        table
+    }};
+}
+
 mod chunked;
 mod decoded;
 mod dechunk;

@@ -72,19 +72,8 @@ pub(super) fn check_target(method: &[u8], target: &[u8], head: &mut HeadSoFar) -
 }
 
 /// What may stand in a path and in a query, and begins no escape.
-const PLAIN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0usize;
-    while byte < 256 {
-        #[allow(clippy::indexing_slicing, reason = "the loop ends at 256; evaluated by the compiler")]
-        {
-            table[byte] =
-                (byte as u8).is_ascii_graphic() && !matches!(byte as u8, b'#' | b'<' | b'>' | b'`' | b'"' | b'%');
-        }
-        byte += 1;
-    }
-    table
-};
+const PLAIN: [bool; 256] =
+    bytes_where!(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'<' | b'>' | b'`' | b'"' | b'%'));
 
 fn check_odd(target: &[u8]) -> Result<(), Fault> {
     let path_end = memchr::memchr(b'?', target).unwrap_or(target.len());
