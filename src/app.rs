@@ -101,6 +101,7 @@ impl App {
             policy: Arc::new(policy(config, hash_key)),
             limits,
             recorder,
+            proving: Arc::default(),
             draining: Arc::new(AtomicBool::new(false)),
             drained: CancellationToken::new(),
             tunnels: TaskTracker::new(),

@@ -11,12 +11,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 pub use self::decoder::Decoder;
 pub use self::inbound::{Inbound, Shared};
 pub use self::outgoing::{Coding, Outgoing, Stopped};
+use crate::domain::org::folds_alike;
 use crate::progress::{Progress, Wait};
 
 /// Why an upload broke off.
@@ -116,12 +118,20 @@ pub struct Upload {
     bounds: UploadBounds,
     progress: Arc<Progress>,
     outcome: Arc<UploadOutcome>,
+    identity_headers: Arc<[HeaderName]>,
 }
 
 impl Upload {
-    /// Wraps what comes from the client.
-    pub fn new(uploaded: Uploaded, bounds: UploadBounds, progress: Arc<Progress>, outcome: Arc<UploadOutcome>) -> Self {
-        Self { uploaded, left: bounds.max_body.unwrap_or(u64::MAX), bounds, progress, outcome }
+    /// Wraps what comes from the client. `identity_headers` are the names by which only the headers of a trusted proxy may
+    /// name a user.
+    pub fn new(
+        uploaded: Uploaded,
+        bounds: UploadBounds,
+        progress: Arc<Progress>,
+        outcome: Arc<UploadOutcome>,
+        identity_headers: Arc<[HeaderName]>,
+    ) -> Self {
+        Self { uploaded, left: bounds.max_body.unwrap_or(u64::MAX), bounds, progress, outcome, identity_headers }
     }
 
     fn fail(&self, failure: UploadFailure) -> Poll<Option<Result<Frame<Bytes>, UploadFailure>>> {
@@ -150,7 +160,7 @@ impl Upload {
                     self.left = left;
                 }
                 if let Some(trailers) = frame.trailers_mut() {
-                    drop_protected(trailers);
+                    drop_protected(trailers, &self.identity_headers);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -159,8 +169,12 @@ impl Upload {
 }
 
 /// Trailers arrive after every decision was made: none may carry what was decided about (RFC 9110 §6.5.1).
-pub fn drop_protected(trailers: &mut http::HeaderMap) {
-    let names: Vec<_> = trailers.keys().filter(|name| is_protected_trailer(name.as_str())).cloned().collect();
+pub fn drop_protected(trailers: &mut http::HeaderMap, identity_headers: &[HeaderName]) {
+    let names_user = |name: &HeaderName| {
+        identity_headers.iter().any(|own| folds_alike(own.as_str().as_bytes(), name.as_str().as_bytes()))
+    };
+    let is_protected = |name: &&HeaderName| is_protected_trailer(name.as_str()) || names_user(name);
+    let names: Vec<_> = trailers.keys().filter(is_protected).cloned().collect();
     for name in names {
         trailers.remove(name);
     }

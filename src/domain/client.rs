@@ -4,18 +4,34 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::org::{folds_to, folds_to_prefix};
-
 /// Whom to believe about the client.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Names Grafana trusts blindly that trusted proxies may send.
+    /// Headers that Grafana trusts blindly, which trusted proxies may send and nobody else.
     pub identity_headers: Vec<http::HeaderName>,
+    /// The name of Grafana's session cookie (`[auth] login_cookie_name`).
+    pub session_cookie: SessionCookie,
+}
+
+/// The name of Grafana's session cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionCookie(pub Box<str>);
+
+impl Default for SessionCookie {
+    fn default() -> Self {
+        Self("grafana_session".into())
+    }
 }
 
 impl Settings {
+    /// The place in the list of the header that names the user, where several are configured: the first whose name says
+    /// `user`, else the first.
+    pub fn user_header(&self) -> usize {
+        self.identity_headers.iter().position(|name| name.as_str().contains("user")).unwrap_or_default()
+    }
+
     /// Whether what `peer` says about others is believed.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
@@ -74,17 +90,6 @@ pub fn bucket_bytes(client: IpAddr) -> [u8; 9] {
             let [a, b, c, d, e, f, g, h, ..] = address.octets();
             [6, a, b, c, d, e, f, g, h]
         }
-    }
-}
-
-/// Whether a header says who the user is, so that Grafana (`auth.proxy`) or a reader behind it believes it blindly:
-/// `X-WEBAUTH-*`, `Remote-User`, and what folds to them.
-pub fn is_identity(name: &str) -> bool {
-    let name = name.as_bytes();
-    match name.first() {
-        Some(b'x' | b'X') => folds_to_prefix(name, b"x-webauth-"),
-        Some(b'r' | b'R') => folds_to(name, b"remote-user"),
-        _ => false,
     }
 }
 
@@ -177,18 +182,6 @@ mod tests {
         assert_eq!(bucket("::ffff:192.0.2.1"), bucket("192.0.2.1"));
         assert_ne!(bucket("192.0.2.1"), bucket("192.0.2.2"));
         assert_ne!(bucket("192.0.2.1"), bucket("c000:201::"), "an IPv4 and an IPv6 address share a bucket");
-    }
-
-    #[test]
-    fn headers_that_say_who_the_user_is_are_known() {
-        for name in
-            ["x-webauth-user", "X-WEBAUTH-GROUPS", "x_webauth_user", "x.webauth-user", "remote-user", "Remote_User"]
-        {
-            assert!(is_identity(name), "{name}");
-        }
-        for name in ["x-webauth", "x-grafana-org-id", "remote-users", "remote-addr", "authorization", ""] {
-            assert!(!is_identity(name), "{name}");
-        }
     }
 
     proptest! {

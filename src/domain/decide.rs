@@ -10,12 +10,13 @@ use smallvec::SmallVec;
 use super::caller::{Caller, Callers};
 use super::client;
 use super::credential::{self, AuthForm, Change, Judgement, Outward};
-use super::head::{Head, session_cookie};
+use super::head::Head;
 use super::limit::{Ask, Budget, Decision, Policy as Limit};
 use super::org::{self, OrgBy, OrgDecision};
 use super::path_rule::{Costs, PathRules};
 use super::reason::Reason;
-use super::token::{ADDRESS, BucketKey, CREDENTIAL, FAILURES, HashKey, SESSION, STRANGER, USER};
+use super::sign_in::{self, SignIn};
+use super::token::{ADDRESS, BucketKey, CREDENTIAL, HashKey, USER};
 
 /// All that a decision rests on besides the request.
 #[derive(Debug)]
@@ -58,7 +59,9 @@ pub struct Findings<'h> {
     pub trusted: bool,
     /// The credential.
     pub credential: Judgement<'h>,
-    /// What the bucket and the fingerprint of the credential are made from.
+    /// Every way in which the request could sign in.
+    pub sign_in: SignIn<'h>,
+    /// What the bucket and the fingerprint of the credential in `Authorization` are made from.
     pub key: Option<BucketKey>,
     /// The known caller that it belongs to.
     pub caller: Option<Arc<Caller>>,
@@ -93,6 +96,7 @@ pub fn decide<'h>(
         client: client_of(asked, trusted, policy),
         trusted,
         credential: judge_credential(asked, trusted, policy),
+        sign_in: SignIn::default(),
         key: None,
         caller: None,
         org: OrgDecision::default(),
@@ -104,6 +108,14 @@ pub fn decide<'h>(
         found.caller = policy.callers.find(key, bytes).cloned();
         found.key = Some(key);
     }
+    let request = sign_in::Request {
+        head: asked.head,
+        uri: asked.uri,
+        trusted,
+        authorization: &found.credential,
+        key: found.key,
+    };
+    found.sign_in = SignIn::find(request, &policy.clients, &policy.hash_key);
     found.refusal =
         method_refused(asked).or_else(|| conflict(&found.credential)).or_else(|| not_allowed(asked, &found));
     if found.refusal.is_some() {
@@ -121,7 +133,7 @@ pub fn decide<'h>(
     }
     if !policy.exempt.matches(asked.uri) {
         let cost = policy.costs.of(asked.uri.path());
-        found.ask = Some(Ask { from: budget(asked, &found, policy), cost });
+        found.ask = Some(Ask { from: budget(&found, policy), cost });
     }
     replace_token(&mut found);
     found
@@ -179,27 +191,17 @@ fn judge_credential<'h>(asked: Asked<'_, 'h>, trusted: bool, policy: &Policy) ->
     judgement
 }
 
-fn budget(asked: Asked<'_, '_>, found: &Findings<'_>, policy: &Policy) -> Budget {
-    let hash = |domain: u8, bytes: &[u8]| policy.hash_key.hash(domain, bytes);
-    match (found.key, &found.caller) {
-        (Some(key), Some(caller)) => Budget::Caller(key, caller.place),
-        (Some(pair), None) => match user_name(&found.credential) {
-            Some(name) => {
-                let here = [&client::bucket_bytes(found.client)[..], &name].concat();
-                Budget::User { pair, own: hash(USER, &name), here: hash(STRANGER, &here) }
-            }
-            None => Budget::Token(pair),
-        },
-        (None, _) => match session_cookie(&asked.head.cookie) {
-            Some(cookie) => Budget::Session(hash(SESSION, cookie)),
-            None => Budget::Client(hash(ADDRESS, &client::bucket_bytes(found.client))),
-        },
+fn budget(found: &Findings<'_>, policy: &Policy) -> Budget {
+    match (found.key, &found.caller, found.sign_in.credential) {
+        (Some(key), Some(caller), _) => Budget::Caller(key, caller.place),
+        (.., Some((_, credential))) => Budget::Credential(credential),
+        (.., None) => Budget::Client(address_key(found.client, &policy.hash_key)),
     }
 }
 
-/// What the 401s of an address are counted under.
-pub fn failures_key(client: IpAddr, hash_key: &HashKey) -> BucketKey {
-    hash_key.hash(FAILURES, &client::bucket_bytes(client))
+/// What the requests of an address are counted under.
+pub fn address_key(client: IpAddr, hash_key: &HashKey) -> BucketKey {
+    hash_key.hash(ADDRESS, &client::bucket_bytes(client))
 }
 
 fn not_allowed(asked: Asked<'_, '_>, found: &Findings<'_>) -> Option<Refused> {
@@ -256,8 +258,10 @@ fn override_refused(refusal: &org::OrgRefusal, settings: &org::Settings, closer:
 pub struct Whom<'a> {
     /// The known caller.
     pub caller: Option<&'a Caller>,
-    /// Whether there was a credential.
+    /// Whether there was a credential in `Authorization`.
     pub has_credential: bool,
+    /// Whether there was any.
+    pub sent_credential: bool,
     /// The client's address.
     pub client: IpAddr,
 }
@@ -295,8 +299,23 @@ pub fn limited(decision: &Decision, whom: Whom<'_>) -> Refused {
         ),
         Limit::Client => (
             Reason::ClientRateLimited,
-            format!("{} has sent too many requests without a credential (limit `client`).", whom.client),
-            format!("Retry in {seconds} s; send a token to get a budget of your own, or raise `limits.per_client`."),
+            match whom.sent_credential {
+                true => format!(
+                    "{} has sent too many requests with credentials that Grafana has not accepted so far (limit `client`); \
+                     the request did not reach it.",
+                    whom.client
+                ),
+                false => format!("{} has sent too many requests without a credential (limit `client`).", whom.client),
+            },
+            match whom.sent_credential {
+                true => format!(
+                    "Retry in {seconds} s; if all clients seem to come from this address, name the proxy in front in \
+                     `clients.trusted_proxies`, or raise `limits.per_client`."
+                ),
+                false => format!(
+                    "Retry in {seconds} s; send a token to get a budget of your own, or raise `limits.per_client`."
+                ),
+            },
         ),
         Limit::AuthFailures => (
             Reason::AuthFailuresLimited,

@@ -1,13 +1,15 @@
 //! What one pass over the headers of a request finds, and the facts about it that outlive the pass.
 
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::{HeaderName, Method, Uri};
 use smallvec::SmallVec;
 
 pub use super::credential::Spelling;
 use super::credential::{AuthForm, Changes, Judgement};
-use super::fields::Fields;
+use super::fields::{self, Fields};
+use super::identity::jwt_like;
 use super::org::{self, OrgBy};
+
 use super::token::TokenFacts;
 
 /// A request's head.
@@ -37,9 +39,12 @@ pub enum Kind {
     RequestId,
     /// For one hop only, ours, or a disguise of a protected name: none of them goes on.
     Dropped,
+    /// A name, or a disguise of one, by which nobody may name a user (`X-WEBAUTH-*`, `Remote-User`): dropped, and worth a
+    /// word in an explanation.
+    Disguised,
     /// `X-Forwarded-*`, `Forwarded`, `X-Real-IP`: believed from trusted hops only.
     Forwarding,
-    /// `X-WEBAUTH-*`, `Remote-User`: whoever may send them is anybody.
+    /// A header by which the operator lets trusted proxies name the user: dropped from every other peer.
     Identity,
 }
 
@@ -76,6 +81,14 @@ pub struct Head<'h> {
     pub probe: Option<&'h [u8]>,
     /// What else looks like it carries a credential.
     pub carriers: Carriers,
+    /// The first value, outside `Authorization`, that Grafana could read as a JWT.
+    pub jwt: Option<&'h [u8]>,
+    /// The header it is in.
+    pub jwt_in: Option<&'h [u8]>,
+    /// Lines by which trusted proxies may name the user.
+    pub identity: SmallVec<[IdentityLine<'h>; 2]>,
+    /// The name of the first header that names a user and goes to Grafana from no peer at all.
+    pub identity_dropped: Option<&'h [u8]>,
     /// `TE` asks for trailers.
     pub trailers: bool,
 }
@@ -86,12 +99,23 @@ pub struct Carriers {
     /// `X-API-Key`, `X-Grafana-API-Key`, `X-Auth-Token`, `Proxy-Authorization`, `X-Forwarded-Authorization` …: Grafana
     /// reads none of these.
     pub unread: Option<&'static str>,
-    /// `X-WEBAUTH-USER`, which Grafana reads where `auth.proxy` is on.
+    /// A header by which a trusted proxy names the user went to Grafana, which reads it where `auth.proxy` is on.
     pub auth_proxy: bool,
-    /// `X-JWT-Assertion` and its like hold something with three dots' parts and, decoded, a `sub`.
+    /// A header, or `?auth_token=`, holds what Grafana could read as a JWT.
     pub jwt: bool,
     /// `X-Access-Token` or `X-Grafana-Id`.
     pub access_token: bool,
+}
+
+/// A line of one of `clients.identity_headers`.
+#[derive(Clone, Copy, Debug)]
+pub struct IdentityLine<'h> {
+    /// Its place in the configured list.
+    pub place: usize,
+    /// The name as it came.
+    pub name: &'h [u8],
+    /// The value.
+    pub value: &'h [u8],
 }
 
 /// Header names that people put a Grafana token in though Grafana reads none of them.
@@ -173,8 +197,8 @@ impl<'h> Head<'h> {
         nominated(&self.connection).any(|option| option.eq_ignore_ascii_case(b"upgrade")).then_some(upgrade)
     }
 
-    /// Collects from `fields`.
-    pub fn collect(fields: &'h Fields) -> Self {
+    /// Collects from `fields`. `identity_headers` are the names by which trusted proxies may name the user.
+    pub fn collect(fields: &'h Fields, identity_headers: &[HeaderName]) -> Self {
         let mut head = Self {
             fields,
             kinds: SmallVec::new(),
@@ -191,13 +215,49 @@ impl<'h> Head<'h> {
             traceparent: None,
             probe: None,
             carriers: Carriers::default(),
+            jwt: None,
+            jwt_in: None,
+            identity: SmallVec::new(),
+            identity_dropped: None,
             trailers: false,
         };
         for (name, value) in fields.iter() {
-            let kind = head.take(Lower::new(name).as_bytes(), value);
+            let kind = match head.take_identity(name, value, identity_headers) {
+                Some(kind) => kind,
+                None => head.take(Lower::new(name).as_bytes(), value),
+            };
+            match kind {
+                Kind::Plain | Kind::Forwarding
+                    if jwt_like::may_begin(value) && head.jwt.is_none() && jwt_like::is_like(value) =>
+                {
+                    head.carriers.jwt = true;
+                    (head.jwt, head.jwt_in) = (Some(value), Some(name));
+                }
+                Kind::Disguised => {
+                    head.identity_dropped.get_or_insert(name);
+                }
+                _ => {}
+            }
             head.kinds.push(kind);
         }
         head
+    }
+
+    /// A header that the operator lets trusted proxies name the user by. What only folds to its name goes to Grafana from
+    /// no peer: a reader behind us may take the two for one.
+    fn take_identity(&mut self, name: &'h [u8], value: &'h [u8], configured: &[HeaderName]) -> Option<Kind> {
+        for (place, own) in configured.iter().enumerate() {
+            if org::folds_alike(name, own.as_str().as_bytes()) {
+                return Some(match fields::is(name, own.as_str()) {
+                    true => {
+                        self.identity.push(IdentityLine { place, name, value });
+                        Kind::Identity
+                    }
+                    false => Kind::Disguised,
+                });
+            }
+        }
+        None
     }
 
     fn take(&mut self, name: &[u8], value: &'h [u8]) -> Kind {
@@ -229,13 +289,18 @@ impl<'h> Head<'h> {
             }
             b"transfer-encoding" | b"keep-alive" | b"proxy-connection" | b"http2-settings" => return Kind::Dropped,
             b"forwarded" => return Kind::Forwarding,
-            b"remote-user" => return Kind::Identity,
+            b"remote-user" => return Kind::Disguised,
             b"traceparent" => self.traceparent = Some(value),
             [b'x', b'-', ..] => return self.take_custom(name, value),
-            _ if org::is_alias(name) => return Kind::Dropped,
+            _ if org::is_alias(name) => return Self::alias(name),
             _ => self.take_unread(name),
         }
         Kind::Plain
+    }
+
+    fn alias(name: &[u8]) -> Kind {
+        let names_user = org::folds_alike(name, b"remote-user") || name.get(..9).is_some_and(|start| org::folds_alike(start, b"x-webauth"));
+        if names_user { Kind::Disguised } else { Kind::Dropped }
     }
 
     fn take_custom(&mut self, name: &[u8], value: &'h [u8]) -> Kind {
@@ -256,17 +321,12 @@ impl<'h> Head<'h> {
                 self.probe = Some(value);
                 return Kind::Dropped;
             }
-            b"x-jwt-assertion" | b"x-forwarded-access-token" => {
-                self.carriers.jwt |= value.iter().filter(|b| **b == b'.').count() == 2;
-            }
             b"x-access-token" | b"x-grafana-id" => self.carriers.access_token = true,
             b"x-real-ip" => return Kind::Forwarding,
             _ if name.starts_with(b"x-forwarded-") && name != b"x-forwarded-authorization" => return Kind::Forwarding,
-            _ if name.starts_with(b"x-webauth-") => {
-                self.carriers.auth_proxy |= name == b"x-webauth-user";
-                return Kind::Identity;
-            }
-            _ if name.starts_with(b"x-token-proxy-") || org::is_alias(name) => return Kind::Dropped,
+            _ if name.starts_with(b"x-webauth-") => return Kind::Disguised,
+            _ if name.starts_with(b"x-token-proxy-") => return Kind::Dropped,
+            _ if org::is_alias(name) => return Self::alias(name),
             _ => self.take_unread(name),
         }
         Kind::Plain
@@ -358,6 +418,8 @@ pub struct RequestFacts {
     pub render_key: bool,
     /// What else looked like a credential.
     pub carriers: Carriers,
+    /// The header that names a user and was dropped, as no trusted proxy of `clients.identity_headers` sent it.
+    pub identity_dropped: Option<Bytes>,
     /// The request wants to become a WebSocket.
     pub websocket: bool,
     /// The credential.
@@ -366,9 +428,31 @@ pub struct RequestFacts {
     pub org: OrgFacts,
 }
 
+/// What else in a request could sign somebody in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignInFacts<'h> {
+    /// Grafana's session cookie is there.
+    pub session_cookie: bool,
+    /// The image renderer's cookie is there.
+    pub render_key: bool,
+    /// A header of a trusted proxy that names the user goes to Grafana.
+    pub identity_header: bool,
+    /// `?auth_token=` holds something, which Grafana reads as a JWT where `url_login` is on.
+    pub jwt_in_query: bool,
+    /// The name of one that was dropped.
+    pub identity_dropped: Option<&'h [u8]>,
+}
+
 impl RequestFacts {
     /// Gathers the facts of a head; `auth` and `org` are filled in by whoever judged them.
-    pub fn gather(method: &Method, uri: &Uri, head: &Head<'_>, auth: AuthFacts, org: OrgFacts) -> Self {
+    pub fn gather(
+        method: &Method,
+        uri: &Uri,
+        head: &Head<'_>,
+        sign_in: &SignInFacts<'_>,
+        auth: AuthFacts,
+        org: OrgFacts,
+    ) -> Self {
         let kept = |value: Option<&[u8]>| value.map(|value| head.fields.keep(value));
         Self {
             reading: Reading::Whole,
@@ -379,9 +463,14 @@ impl RequestFacts {
             user_agent: kept(head.user_agent),
             forwarded_for: kept(head.forwarded_for.first().copied()),
             traceparent: kept(head.traceparent),
-            session_cookie: session_cookie(&head.cookie).is_some(),
-            render_key: cookie(&head.cookie, |name| name == b"renderKey").is_some(),
-            carriers: head.carriers,
+            session_cookie: sign_in.session_cookie,
+            render_key: sign_in.render_key,
+            carriers: Carriers {
+                auth_proxy: sign_in.identity_header,
+                jwt: head.carriers.jwt || sign_in.jwt_in_query,
+                ..head.carriers
+            },
+            identity_dropped: kept(sign_in.identity_dropped),
             websocket: head.websocket().is_some(),
             auth,
             org,
@@ -396,24 +485,4 @@ impl RequestFacts {
         let id = value.split('-').nth(1)?;
         (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
     }
-}
-
-/// The value of Grafana's session cookie: `grafana_session`, or what an operator named so that it still ends in that.
-pub fn session_cookie<'h>(lines: &[&'h [u8]]) -> Option<&'h [u8]> {
-    cookie(lines, |name| name.ends_with(b"grafana_session")).filter(|value| !value.is_empty())
-}
-
-fn cookie<'h>(lines: &[&'h [u8]], wanted: impl Fn(&[u8]) -> bool) -> Option<&'h [u8]> {
-    for line in lines {
-        for pair in line.split(|b| *b == b';') {
-            let pair = pair.trim_ascii_start();
-            if let Some(cut) = memchr::memchr(b'=', pair) {
-                let (name, value) = pair.split_at(cut);
-                if wanted(name) {
-                    return value.get(1..);
-                }
-            }
-        }
-    }
-    None
 }

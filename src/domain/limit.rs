@@ -22,6 +22,18 @@ impl Rate {
         (self.burst.get(), seconds_up(self.period.saturating_mul(self.burst.get())))
     }
 
+    /// Takes `cost` requests from a bucket with this debt and leaves `reserve` of them in it (GCRA): the new debt, or how
+    /// long until there is enough.
+    pub fn take(&self, debt: Duration, cost: u32, reserve: u32) -> Result<Duration, Duration> {
+        let (burst, most) = (self.burst.get(), self.period.saturating_mul(self.burst.get()));
+        let taken = debt.min(most) + self.period.saturating_mul(cost.min(burst));
+        let bound = most.saturating_sub(self.period.saturating_mul(reserve.min(burst - cost.min(burst))));
+        match taken.checked_sub(bound) {
+            None | Some(Duration::ZERO) => Ok(taken),
+            Some(wait) => Err(wait),
+        }
+    }
+
     /// What the state of a bucket means to a request that was admitted: `debt` is how far its theoretical arrival time
     /// lies in the future (GCRA). Returns the whole requests left, and the time until the next is regained.
     pub fn left(&self, debt: Duration) -> (u32, Duration) {
@@ -94,7 +106,7 @@ pub struct Settings {
     pub mode: Mode,
     /// For each credential (token, user, session cookie).
     pub per_token: Limit,
-    /// For each address that sends requests without a credential.
+    /// For each address: requests without a credential, and those whose credential Grafana has not accepted yet.
     pub per_client: Limit,
     /// 401s of each address.
     pub auth_failures: Limit,
@@ -140,7 +152,7 @@ impl Settings {
 pub enum Policy {
     /// One credential.
     Token,
-    /// One address without a credential.
+    /// One address: requests without a credential, and those whose credential Grafana has not accepted yet.
     Client,
     /// 401s of one address.
     AuthFailures,
@@ -188,24 +200,44 @@ pub struct Ask {
 /// Whose budget a request spends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
-    /// A token's, or that of whatever else stands in `Authorization`.
-    Token(BucketKey),
+    /// A credential's.
+    Credential(Credential),
     /// A known caller's; the number is its place in [`Settings::overrides`].
     Caller(BucketKey, usize),
-    /// A user's, who comes with a password.
-    User {
-        /// What the pair of both is filed under.
-        pair: BucketKey,
-        /// Where the pair has been accepted: the user's own budget.
-        own: BucketKey,
-        /// Where it has not: the budget of whoever tries from this address. Else anybody who knows the name could spend
-        /// what belongs to the user, and each wrong password would have a budget of its own.
-        here: BucketKey,
-    },
-    /// A session's.
-    Session(BucketKey),
     /// An address's, which sent no credential.
     Client(BucketKey),
+}
+
+/// A credential, as the limits know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Stands for what Grafana compares; acceptance is kept under it.
+    pub key: BucketKey,
+    /// Where its budget is kept once it has been accepted: several JWTs of one subject share one.
+    pub budget: BucketKey,
+    /// What speaks for it before Grafana has accepted it.
+    pub standing: Standing,
+}
+
+/// What speaks for a credential that Grafana has not accepted yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A trusted proxy vouches for it: its requests do not spend the address's budget.
+    Vouched,
+    /// Grafana could have issued it.
+    Sound,
+    /// Grafana cannot have issued it, or it could not be read.
+    Unsound,
+}
+
+impl Budget {
+    /// The credential, where there is one that Grafana has to accept first.
+    pub const fn credential(&self) -> Option<&Credential> {
+        match self {
+            Self::Credential(credential) => Some(credential),
+            Self::Caller(..) | Self::Client(_) => None,
+        }
+    }
 }
 
 /// What a limit made of a request.
@@ -314,6 +346,18 @@ mod tests {
         assert_eq!(one.left(Duration::from_millis(1500)), (1, Duration::from_millis(500)));
         assert_eq!(one.left(Duration::from_secs(3)), (0, Duration::from_secs(1)));
         assert_eq!(one.left(Duration::from_secs(9)), (0, Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_is_taken_leaves_the_reserve_and_a_refusal_says_how_long() {
+        let one = rate(Duration::from_secs(1), 10);
+        let seconds = Duration::from_secs;
+        assert_eq!(one.take(seconds(0), 1, 3), Ok(seconds(1)));
+        assert_eq!(one.take(seconds(6), 1, 3), Ok(seconds(7)));
+        assert_eq!(one.take(seconds(7), 1, 3), Err(seconds(1)));
+        assert_eq!(one.take(seconds(7), 1, 0), Ok(seconds(8)));
+        assert_eq!(one.take(seconds(10), 2, 0), Err(seconds(2)));
+        assert_eq!(one.take(seconds(0), 50, 9), Ok(seconds(10)), "what costs more than all takes all");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod limit;
 pub mod caller;
 pub mod demand;
 pub mod head;
+pub mod sign_in;
 pub mod reason;
 pub mod past;
 pub mod framing;

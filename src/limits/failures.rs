@@ -8,21 +8,26 @@ use governor::clock::Clock;
 
 use super::clock::Last;
 use super::limiter::Limiter;
-use super::stores::{Home, Stores};
-use crate::domain::limit::{Decision, Mode};
+use super::acceptance::reserve;
+use super::stores::{Home, Stores, after};
+use crate::domain::limit::{Credential, Decision, Mode, Standing};
 use crate::domain::token::BucketKey;
 
 /// How long it is remembered that a credential was refused.
 const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// Sets the 401s of an address apart from its requests.
+const FAILED: u128 = 0xb7e1_5162_8aed_2a6a_bf71_5880_9cf4_f3c7;
 
 /// Sets the mark of a credential, or of an address, apart from its bucket.
 const MARK: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
 
 /// The limit.
 ///
-/// A client that polls with an expired token spends whatever its address regains, and behind a hop that hides addresses
-/// it would lock out every new token there. So, once an address has spent all, those that were refused before wait until
-/// half of it is regained; who was never refused waits for one.
+/// A client that polls with an expired token spends whatever its address regains, and behind a proxy that hides addresses
+/// it would lock out every new token there. So, once an address has spent all, what was refused before, or cannot be a
+/// credential of Grafana, waits until half of it is regained. What was never refused leaves a reserve, and is told when to
+/// come back; then it may use the reserve: of a flood of invented tokens none comes back.
 #[derive(Debug)]
 pub(super) struct Failures<C: Clock + Clone> {
     pub(super) limiter: Limiter<C>,
@@ -42,21 +47,38 @@ impl<C: Clock + Clone> Failures<C> {
     }
 
     /// What becomes of a credential from an address; nothing where it may pass.
-    pub(super) fn check(&self, credential: BucketKey, address: BucketKey, now: u64) -> Option<Decision> {
+    pub(super) fn check(&self, credential: &Credential, address: BucketKey, now: u64) -> Option<Decision> {
         if self.spent_until.load(Relaxed) <= now {
             let _ = self.spent_until.fetch_update(Relaxed, Relaxed, |until| (until <= now).then_some(0));
             return None;
         }
-        if self.stores.is_accepted(credential) {
+        let (key, counted) = (credential.key, counted(address));
+        let half = self.stores.time(marked(counted), Home::Addresses).saturating_sub(now);
+        if half == 0 || self.stores.is_accepted(key) {
             return None;
         }
-        let debt = self.limiter.debt(self.stores.time(address, Home::Addresses), now);
-        let (left, next) = self.limiter.rate.left(debt);
-        let regained = if left == 0 { next } else { Duration::ZERO };
-        let was_refused = self.stores.time(marked(credential), Home::Wherever) > now;
-        let half = self.stores.time(marked(address), Home::Addresses).saturating_sub(now);
-        let wait = if was_refused { regained.max(Duration::from_nanos(half)) } else { regained };
-        (!wait.is_zero()).then(|| self.limiter.decide(debt, Some(wait)))
+        let debt = self.limiter.debt(self.stores.time(counted, Home::Addresses), now);
+        let is_new = credential.standing != Standing::Unsound && !self.was_refused(key, now);
+        let wait = match is_new {
+            // `take` only says whether there is enough: what is spent is spent by the 401 that may come.
+            true => {
+                let reserve = if self.stores.returns(key, now) { 0 } else { reserve(&self.limiter.rate) };
+                let wait = self.limiter.rate.take(debt, 1, reserve).err();
+                // Those who come back need not wait for the reserve.
+                let told = wait.map(|_| self.limiter.rate.take(debt, 1, 0).err().unwrap_or(Duration::from_secs(1)));
+                told.inspect(|told| self.stores.invite(key, now, *told))
+            }
+            false => {
+                let regained = self.limiter.rate.take(debt, 1, 0).err().unwrap_or_default();
+                Some(regained.max(Duration::from_nanos(half)))
+            }
+        }?;
+        Some(self.limiter.decide(debt, Some(wait)))
+    }
+
+    /// Whether Grafana has refused a credential not long ago.
+    pub(super) fn was_refused(&self, credential: BucketKey, now: u64) -> bool {
+        self.stores.time(marked(credential), Home::Wherever) > now
     }
 
     /// Grafana answered 401 to a credential from an address.
@@ -64,17 +86,23 @@ impl<C: Clock + Clone> Failures<C> {
         if self.limiter.mode == Mode::Off {
             return;
         }
-        let (decision, _) = self.limiter.take(address, Home::Addresses, std::num::NonZeroU32::MIN);
+        let counted = counted(address);
+        let (decision, _) = self.limiter.take(counted, Home::Addresses, std::num::NonZeroU32::MIN);
         let now = Last::read();
-        let later = |time: Duration| now.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let later = |time: Duration| after(now, time);
         self.stores.mark(marked(credential), Home::Wherever, later(REMEMBERED));
         if decision.remaining == 0 {
             let period = self.limiter.rate.period;
             let half = later(period.saturating_mul(self.limiter.rate.burst.get().div_ceil(2)));
-            self.stores.mark(marked(address), Home::Addresses, half);
+            self.stores.mark(marked(counted), Home::Addresses, half);
             self.spent_until.fetch_max(half.max(later(period)), Relaxed);
         }
     }
+}
+
+/// What the 401s of an address are counted under.
+const fn counted(address: BucketKey) -> BucketKey {
+    BucketKey(address.0 ^ FAILED)
 }
 
 const fn marked(key: BucketKey) -> BucketKey {

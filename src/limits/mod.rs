@@ -1,5 +1,6 @@
 //! The limiters: governor's GCRA over bounded stores, on a monotonic clock.
 
+mod acceptance;
 mod clock;
 mod demands;
 mod failures;
@@ -23,12 +24,13 @@ use self::demands::Demands;
 use self::failures::Failures;
 use self::limiter::Limiter;
 use self::outstanding::Outstanding;
+pub use self::acceptance::Hold;
 pub use self::outstanding::Slot;
 pub use self::round::Round;
 use self::shared::Shared;
 use self::stores::{Home, Stores};
 use crate::domain::demand::Demand;
-use crate::domain::limit::{Ask, Budget, Decision, Mode, OnFailure, Outcome, Policy, Settings};
+use crate::domain::limit::{Ask, Budget, Credential, Decision, Mode, OnFailure, Outcome, Policy, Settings};
 use crate::domain::token::BucketKey;
 
 /// What the limits said to one request.
@@ -42,6 +44,8 @@ pub struct Checked {
     pub accepted: bool,
     /// Its place among the answers that are outstanding.
     pub slot: Option<Slot>,
+    /// What it holds of its address's budget until Grafana accepts its credential.
+    pub hold: Option<Hold>,
     /// What the limits that all replicas share still have to say: [`Limits::settle`].
     pub round: Option<Box<Round>>,
     /// Those limits could not be asked, and then nothing may pass.
@@ -90,6 +94,8 @@ pub struct Limits<C: Clock + Clone = MonotonicClock> {
     failures: Failures<C>,
     in_flight: Option<(NonZeroU32, Mode, HeaderValue)>,
     on_failure: OnFailure,
+    /// How many credentials of one address Grafana may accept at once.
+    acceptances: NonZeroU32,
 }
 
 impl Limits {
@@ -138,14 +144,18 @@ impl<C: Clock + Clone> Limits<C> {
         let failures = limiter(Policy::AuthFailures, settings.auth_failures.rate, mode);
         let failures = Failures::new(failures, &kept.stores, &kept.spent_until);
         let in_flight = settings.in_flight_per_token.map(|most| (most, settings.mode, Policy::in_flight_header(most)));
-        Self { kept, token, callers, client, failures, in_flight, on_failure: settings.on_failure }
+        // A quarter of all: no address pushes out everybody else's.
+        let acceptances = u32::try_from(settings.max_tracked / 4).ok().and_then(NonZeroU32::new);
+        let acceptances = acceptances.unwrap_or(NonZeroU32::MIN);
+        Self { kept, token, callers, client, failures, in_flight, on_failure: settings.on_failure, acceptances }
     }
 
     /// Asks all limits that a request has to pass: what its address did before what it spends itself, so that a refusal
-    /// costs nothing. `address` says what the failures of its address are counted under.
-    pub fn check(&self, ask: &Ask, address: impl FnOnce() -> BucketKey) -> Checked {
+    /// costs nothing. `address` is what requests of its address without a credential are counted under.
+    pub fn check(&self, ask: &Ask, address: impl Fn() -> BucketKey) -> Checked {
         let mut checked = Checked::default();
-        if let Budget::Token(credential) | Budget::User { pair: credential, .. } = ask.from
+        let credential = ask.from.credential();
+        if let Some(credential) = credential
             && !self.failures.is_quiet()
             && let Some(decision) = self.failures.check(credential, address(), self.now())
             && checked.settles(decision)
@@ -158,11 +168,19 @@ impl<C: Clock + Clone> Limits<C> {
         {
             return checked;
         }
-        if limiter.mode != Mode::Off {
+        if limiter.mode == Mode::Off {
+            checked.accepted = home == Home::Accepted || self.kept.stores.is_accepted(key);
+        } else {
             self.take(Visited { key, home, limiter }, ask, &mut checked);
             if checked.accepted {
                 self.kept.demands.observe(key, Last::read(), ask.cost.get());
             }
+        }
+        if let Some(credential) = credential
+            && !checked.accepted
+            && checked.decision.is_none_or(|decision| decision.is_admitted())
+        {
+            self.hold(credential, address(), ask.cost, &mut checked);
         }
         checked
     }
@@ -193,10 +211,14 @@ impl<C: Clock + Clone> Limits<C> {
     /// Where a budget is kept, and who limits it.
     fn bucket(&self, from: Budget) -> Visited<'_, C> {
         let (key, home, limiter) = match from {
-            Budget::Token(key) | Budget::Session(key) => (key, Home::Wherever, &self.token),
+            Budget::Credential(Credential { key, budget, .. }) if key != budget => {
+                match self.kept.stores.is_accepted(key) {
+                    true => (budget, Home::Accepted, &self.token),
+                    false => (key, Home::Wherever, &self.token),
+                }
+            }
+            Budget::Credential(Credential { key, .. }) => (key, Home::Wherever, &self.token),
             Budget::Caller(key, place) => (key, Home::Accepted, self.of_caller(Some(place))),
-            Budget::User { pair, own, .. } if self.kept.stores.is_accepted(pair) => (own, Home::Accepted, &self.token),
-            Budget::User { here, .. } => (here, Home::Wherever, &self.token),
             Budget::Client(key) => (key, Home::Addresses, &self.client),
         };
         Visited { key, home, limiter }
@@ -204,23 +226,6 @@ impl<C: Clock + Clone> Limits<C> {
 
     fn of_caller(&self, place: Option<usize>) -> &Limiter<C> {
         place.and_then(|place| self.callers.get(place)?.as_ref()).unwrap_or(&self.token)
-    }
-
-    /// Grafana has accepted a credential.
-    pub fn accept(&self, from: Budget) {
-        if let Budget::Token(key) | Budget::Session(key) | Budget::User { pair: key, .. } = from {
-            self.kept.stores.accept(key);
-        }
-    }
-
-    /// Grafana has answered 401 to a credential; `condemned` says that it will to the next request with it, too.
-    pub fn fail(&self, from: Budget, address: BucketKey, condemned: bool) {
-        // A session that has ended is nobody's guess: browsers send its cookie on.
-        let (Budget::Token(key) | Budget::Caller(key, _) | Budget::User { pair: key, .. }) = from else { return };
-        self.failures.charge(key, address);
-        if condemned {
-            self.kept.stores.disown(key);
-        }
     }
 
     /// Whole requests left in the bucket of a token now, of how many. Takes none.

@@ -16,12 +16,13 @@ use super::respond::{Answer, proxy_status};
 use super::{Peer, Proxy, Reply, SILENCE, Tunnel, peek};
 use crate::body::{RequestBody, Upload, UploadFailure, UploadOutcome, Uploaded};
 use crate::domain::classify::{self, Look, Verdict, classify};
-use crate::domain::decide::{Refused, failures_key};
+use crate::domain::decide::{Refused, address_key};
 use crate::domain::framing::Fault;
 use crate::domain::head::RequestParts;
 use crate::domain::limit::Decision;
-use crate::domain::past::condemns_token;
+use crate::domain::past::{Proof, condemns_token};
 use crate::domain::reason::{Reason, Source};
+use crate::domain::sign_in::Carrier;
 use crate::progress::Wait;
 use crate::telemetry::{Refusal, Served, ServedLine, TokenLabel};
 use crate::upstream::answer::Head;
@@ -54,6 +55,9 @@ impl Proxy {
             let checked = Box::pin(self.limits.settle(*round)).await;
             self.recorder.metrics().decided(checked.decision, checked.shadowed);
             course.judged.settle(checked);
+            if course.judged.refusal.is_some() {
+                course.judged.hold.take().into_iter().for_each(|hold| self.limits.release(hold));
+            }
         }
         let response = match self.refuse_early(&mut course, &parts, overloaded) {
             Some(answer) => self.refuse(&mut course, answer),
@@ -126,7 +130,9 @@ impl Proxy {
         let body = if body.is_end_stream() {
             RequestBody::Empty
         } else {
-            RequestBody::Upload(Upload::new(body, self.uploads, Arc::clone(&peer.progress), Arc::clone(&outcome)))
+            let (progress, outcome) = (Arc::clone(&peer.progress), Arc::clone(&outcome));
+            let identity_headers = Arc::clone(&self.identity_headers);
+            RequestBody::Upload(Upload::new(body, self.uploads, progress, outcome, identity_headers))
         };
         let sent = Instant::now();
         let head = std::mem::take(&mut course.judged.outward);
@@ -165,6 +171,10 @@ impl Proxy {
         };
         let seen = classify::Answer { status, headers, body: &seen };
         let verdict = classify(&course.judged.facts, &seen);
+        if verdict.as_ref().is_some_and(|verdict| wants_permission(verdict.reason)) {
+            let proof = Proof::of_missing_permission(course.judged.facts.uri.path(), headers);
+            self.weigh(&mut course.judged, proof);
+        }
         let mut reply = answer(head, body);
         if let Some(verdict) = verdict {
             explain(&mut reply, verdict.reason, status);
@@ -302,8 +312,12 @@ impl Proxy {
     /// Grafana, or a hop before it, has answered 401: one more of this address.
     fn count_failure(&self, judged: &Judged, reason: Reason) {
         let Some(ask) = judged.ask.filter(|_| matches!(reason.source(), Source::Grafana | Source::Hop)) else { return };
+        // A session that has ended is nobody's guess: browsers send its cookie on.
+        if judged.accepted && judged.carrier == Some(Carrier::Session) {
+            return;
+        }
         let condemned = condemns_token(reason) || matches!(reason, Reason::PasswordWrong | Reason::UserDisabled);
-        self.limits.fail(ask.from, failures_key(judged.client, &self.policy.hash_key), condemned);
+        self.limits.fail(ask.from, address_key(judged.client, &self.policy.hash_key), condemned);
     }
 
     /// Puts our own headers on, counts, and ties the answer's end to what it holds.
@@ -311,7 +325,7 @@ impl Proxy {
         if let Some((limit, refused)) = course.judged.shadowed.take() {
             self.record_shadow(&course, &limit, refused);
         }
-        let Course { judged, began, upstream, refused, ending } = course;
+        let Course { mut judged, began, upstream, refused, ending } = course;
         reply.set_own(name::REQUEST_ID, judged.id.clone());
         if let Some(limit) = &judged.limit {
             self.show_limit(&mut reply, limit, &judged);
@@ -333,14 +347,15 @@ impl Proxy {
         };
         self.recorder.served(&served);
         // A refused request has its line already, and its place in the memory.
+        let status = served.status;
         if !refused {
-            self.remember(&judged, served.status, began);
+            self.remember(&mut judged, status, &reply.passed, began);
         }
         if self.recorder.writes_served() && !refused {
             self.recorder.write_served(&ServedLine {
                 at: SystemTime::now(),
                 facts: &judged.facts,
-                status: served.status,
+                status,
                 request_id: &judged.id,
                 own_id: judged.own_id,
                 client: judged.client,
@@ -389,6 +404,14 @@ fn tell(course: &Course, status: StatusCode, verdict: Verdict) -> Refusal {
         duration: course.began.elapsed(),
         upstream: course.upstream,
     }
+}
+
+/// Whether Grafana let somebody sign in before it refused.
+const fn wants_permission(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::PermissionMissing | Reason::RoleTooLow | Reason::UsersOnly | Reason::FolderDenied | Reason::DatasourceDenied
+    )
 }
 
 fn explain(reply: &mut Reply<Body>, reason: Reason, status: StatusCode) {

@@ -10,14 +10,15 @@ use super::{Peer, Proxy};
 use crate::domain::caller::{Caller, Secret};
 use crate::domain::credential::{Changes, Outward};
 use crate::domain::decide::{
-    Asked, Findings, Refused, Whom, decide, failures_key, limited, limits_unavailable, user_key,
+    Asked, Findings, Refused, Whom, address_key, decide, limited, limits_unavailable, user_key,
 };
 use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, RequestParts};
 use crate::domain::limit::{Ask, Decision};
 use crate::domain::org;
 use crate::domain::request_id;
 use crate::domain::token::{BucketKey, Fingerprint};
-use crate::limits::{Checked, Round, Slot};
+use crate::domain::sign_in::Carrier;
+use crate::limits::{Checked, Hold, Round, Slot};
 
 /// A request that has been judged. Large, and handed from step to step: behind a pointer.
 #[derive(Debug)]
@@ -40,8 +41,8 @@ pub(super) struct Judged {
     pub has_credential: bool,
     /// The known caller that sent it.
     pub caller: Option<Arc<Caller>>,
-    /// What Grafana gets in `Authorization`, where it is to be asked for the organisation of the token.
-    pub learn: Option<Secret>,
+    /// The header line with the credential, where Grafana may be asked about it.
+    pub line: Option<Secret>,
     /// What the limits were asked for.
     pub ask: Option<Ask>,
     /// What they said.
@@ -50,6 +51,12 @@ pub(super) struct Judged {
     pub shadowed: Option<(Decision, Refused)>,
     /// Whether Grafana has accepted the credential before.
     pub accepted: bool,
+    /// Nothing else in the request could have signed in.
+    pub is_alone: bool,
+    /// What carries the credential that the request is filed under.
+    pub carrier: Option<Carrier>,
+    /// What it holds of its address's budget.
+    pub hold: Option<Hold>,
     /// Its place among the answers that are outstanding.
     pub slot: Option<Slot>,
     /// What the limits that all replicas share still have to say.
@@ -68,13 +75,19 @@ impl Proxy {
     /// Judges a request by its head. `asks` says whether the limits are asked: a request that is refused anyway spends
     /// nothing. `chunked` says that its body comes without a length.
     pub(super) fn judge(&self, parts: &RequestParts, peer: &Peer, asks: bool, chunked: bool) -> Box<Judged> {
-        let head = Head::collect(&parts.fields);
+        let head = Head::collect(&parts.fields, &self.policy.clients.identity_headers);
         let asked = Asked { method: &parts.method, uri: &parts.uri, head: &head, peer: peer.address };
         let found = decide(asked, &self.policy, |key| self.recorder.memory().organisation(key));
         let ask = found.ask.filter(|_| asks);
-        let address = || failures_key(found.client, &self.policy.hash_key);
-        let checked = ask.map(|ask| self.limits.check(&ask, address)).unwrap_or_default();
-        let whom = Whom { caller: found.caller.as_deref(), has_credential: found.key.is_some(), client: found.client };
+        let address = || address_key(found.client, &self.policy.hash_key);
+        let mut checked = ask.map(|ask| self.limits.check(&ask, address)).unwrap_or_default();
+        checked.accepted |= found.caller.is_some();
+        let whom = Whom {
+            caller: found.caller.as_deref(),
+            has_credential: found.key.is_some(),
+            sent_credential: found.sign_in.credential.is_some(),
+            client: found.client,
+        };
         let refusal = found.refusal.clone().or_else(|| refusal_of(&checked, whom));
         let shadowed = checked.shadowed.map(|decision| (decision, limited(&decision, whom)));
         let metrics = self.recorder.metrics();
@@ -85,6 +98,7 @@ impl Proxy {
             &parts.method,
             &parts.uri,
             &head,
+            &found.sign_in.facts,
             AuthFacts::from(&found.credential),
             self.org_facts(&head, parts, &found),
         );
@@ -96,7 +110,7 @@ impl Proxy {
             authority: self.upstream.authority(),
             chunked,
         };
-        let learn = self.credential_to_learn(&found, &head);
+        let line = self.line_to_ask_with(&found, &head, checked.accepted);
         let outward = match refusal {
             Some(_) => Vec::new(),
             None => write_request(parts, &head, &found, &self.policy, stamp),
@@ -114,10 +128,13 @@ impl Proxy {
             limit: checked.decision,
             shadowed,
             accepted: checked.accepted,
+            is_alone: found.sign_in.is_alone,
+            carrier: found.sign_in.credential.map(|(carrier, _)| carrier),
+            hold: checked.hold,
             slot: checked.slot,
             round: checked.round,
             caller: found.caller,
-            learn,
+            line,
             outward,
             wants_upgrade: head.websocket().is_some(),
             probe: head.probe.filter(|value| is_probe(value)).and_then(|value| head.fields.share(value)),
@@ -125,17 +142,32 @@ impl Proxy {
         })
     }
 
-    fn credential_to_learn(&self, found: &Findings<'_>, head: &Head<'_>) -> Option<Secret> {
-        found
-            .credential
-            .token
-            .and(found.key)
-            .filter(|key| found.org.sent.is_none() && self.wants_organisation(*key))?;
-        let value = match &found.credential.outward {
-            Outward::Replace(value) => value.to_vec(),
-            _ => head.authorization.first()?.to_vec(),
+    /// The header line by which Grafana can be asked about a credential: what it gets with the request itself. Only where
+    /// there may be a question: it is not accepted yet, or its organisation is to be learnt.
+    fn line_to_ask_with(&self, found: &Findings<'_>, head: &Head<'_>, accepted: bool) -> Option<Secret> {
+        let (carrier, _) = found.sign_in.credential?;
+        let learns = || {
+            let token = found.credential.token.and(found.key);
+            token.is_some_and(|key| found.org.sent.is_none() && self.wants_organisation(key))
         };
-        Some(Secret::new(value))
+        if accepted && !learns() {
+            return None;
+        }
+        let lines: [&[u8]; 2] = match carrier {
+            Carrier::Authorization => match &found.credential.outward {
+                Outward::Replace(value) => [b"authorization", value],
+                _ => [b"authorization", head.authorization.first()?],
+            },
+            Carrier::JwtHeader => [head.jwt_in?, head.jwt?],
+            Carrier::Session | Carrier::RenderKey => [b"cookie", head.cookie.first()?],
+            Carrier::IdentityHeader => {
+                let line = head.identity.first()?;
+                [line.name, line.value]
+            }
+            Carrier::JwtQuery | Carrier::PublicDashboard => return None,
+        };
+        let [name, value] = lines;
+        Some(Secret::new([name, b": ", value, b"\r\n"].concat()))
     }
 
     /// The id of a request, and whether it brought its own.
@@ -183,7 +215,12 @@ impl Judged {
     /// What the limits that all replicas share have said after all.
     pub(super) fn settle(&mut self, checked: Checked) {
         let caller = self.caller.clone();
-        let whom = Whom { caller: caller.as_deref(), has_credential: self.has_credential, client: self.client };
+        let whom = Whom {
+            caller: caller.as_deref(),
+            has_credential: self.has_credential,
+            sent_credential: self.carrier.is_some(),
+            client: self.client,
+        };
         self.refusal = refusal_of(&checked, whom);
         if let Some(decision) = checked.shadowed {
             self.shadowed.get_or_insert_with(|| (decision, limited(&decision, whom)));

@@ -34,15 +34,18 @@ impl Proxy {
 
     /// Grafana has accepted a token without being told an organisation.
     pub(super) fn learn(&self, judged: &Judged) {
-        let Some((key, credential)) = judged.key.zip(judged.learn.clone()) else { return };
+        let Some((key, line)) = judged.key.zip(judged.line.clone()) else { return };
+        if judged.facts.org.sent.is_some() || judged.facts.auth.token.is_none() || !self.wants_organisation(key) {
+            return;
+        }
         if !self.recorder.memory().is_organisation_due(key) {
             return;
         }
         let mut head = format!("GET {}/api/org HTTP/1.1\r\nhost: ", sub_path(judged.facts.uri.path())).into_bytes();
         head.extend_from_slice(judged.facts.host.as_deref().unwrap_or(self.upstream.authority().as_bytes()));
-        head.extend_from_slice(b"\r\nauthorization: ");
-        head.extend_from_slice(credential.reveal());
-        let agent = concat!("\r\nuser-agent: grafana-token-proxy/", env!("CARGO_PKG_VERSION"), "\r\n\r\n");
+        head.extend_from_slice(b"\r\n");
+        head.extend_from_slice(line.reveal());
+        let agent = concat!("user-agent: grafana-token-proxy/", env!("CARGO_PKG_VERSION"), "\r\n\r\n");
         head.extend_from_slice(agent.as_bytes());
         let (upstream, recorder) = (Arc::clone(&self.upstream), self.recorder.clone());
         tokio::spawn(async move {
@@ -64,7 +67,7 @@ async fn ask(upstream: &Upstream, head: Vec<u8>) -> Option<u32> {
 }
 
 /// What stands before Grafana's own path, where it is served below one.
-fn sub_path(path: &str) -> &str {
+pub(super) fn sub_path(path: &str) -> &str {
     path.find("/api/").or_else(|| path.find("/apis/")).and_then(|at| path.get(..at)).unwrap_or_default()
 }
 

@@ -1,5 +1,6 @@
 //! The request path: gate → headers → forward → (peek) → headers → respond. Each file is one of these steps.
 
+mod anonymous;
 mod body;
 mod exchange;
 mod forward;
@@ -7,6 +8,7 @@ mod gate;
 pub mod headers;
 mod learn;
 mod peek;
+mod prove;
 mod recall;
 mod reply;
 pub mod respond;
@@ -18,11 +20,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::exchange::ExchangeBody;
+pub use self::prove::Proving;
 pub use self::reply::Reply;
 pub use self::upgrade::Tunnel;
 use crate::body::UploadBounds;
@@ -58,6 +61,8 @@ pub struct Shared {
     pub limits: Arc<Limits>,
     /// Where refusals are told.
     pub recorder: Recorder,
+    /// What is known of Grafana's sign-in.
+    pub proving: Arc<Proving>,
     /// The process is ending: no new work is expected, Grafana may be gone.
     pub draining: Arc<AtomicBool>,
     /// The grace is over: what still runs ends.
@@ -93,6 +98,8 @@ pub struct Proxy {
     drained: CancellationToken,
     tunnels: TaskTracker,
     upstream: Arc<Upstream>,
+    proving: Arc<Proving>,
+    identity_headers: Arc<[HeaderName]>,
     uploads: UploadBounds,
     max_in_flight: usize,
     lane: Arc<Lane>,
@@ -123,6 +130,7 @@ impl Proxy {
         lane: Arc<Lane>,
     ) -> Self {
         Self {
+            identity_headers: shared.policy.clients.identity_headers.as_slice().into(),
             policy: shared.policy,
             limits: shared.limits,
             recorder: shared.recorder,
@@ -130,6 +138,7 @@ impl Proxy {
             drained: shared.drained,
             tunnels: shared.tunnels,
             upstream,
+            proving: shared.proving,
             uploads,
             max_in_flight: settings.max_in_flight,
             lane,

@@ -7,23 +7,31 @@ use super::Proxy;
 use super::gate::Judged;
 use crate::domain::classify::Verdict;
 use crate::domain::credential::AuthForm;
-use crate::domain::head::Carriers;
+use crate::domain::fields::Fields;
+use crate::domain::head::{Carriers, RequestFacts};
 use crate::domain::past::{Proof, advise};
+use crate::domain::sign_in::Carrier;
 use crate::telemetry::memory::{Caller, Moment, Sighting};
 
 impl Proxy {
-    /// An exchange ended without a refusal.
-    pub(super) fn remember(&self, judged: &Judged, status: StatusCode, began: Instant) {
-        let facts = &judged.facts;
-        let proof = || Proof::of(&facts.method, status, facts.uri.path());
-        if judged.learn.is_some() && proof() == Proof::SignedIn {
+    /// An exchange ended without a refusal, with this head of a response.
+    pub(super) fn remember(&self, judged: &mut Judged, status: StatusCode, headers: &Fields, began: Instant) {
+        let proof = |facts: &RequestFacts| Proof::of(&facts.method, status, facts.uri.path(), headers);
+        if !judged.accepted && judged.carrier.is_some() {
+            let proven = match judged.carrier {
+                // Its path is the credential, and nobody else's sign-in opens it.
+                Some(Carrier::PublicDashboard) if status.is_success() => Proof::of_public_dashboard(headers),
+                _ => proof(&judged.facts),
+            };
+            self.weigh(judged, proven);
+        }
+        if judged.accepted && judged.line.is_some() && proof(&judged.facts) != Proof::Nothing {
             self.learn(judged);
         }
-        if let Some(ask) = judged.ask.filter(|_| !judged.accepted && proof() == Proof::SignedIn) {
-            self.limits.accept(ask.from);
-        }
-        let began = began.into_std();
-        self.recorder.memory().served(&caller(judged, began), facts.session_cookie, began, proof);
+        let (judged, began) = (&*judged, began.into_std());
+        let facts = &judged.facts;
+        let beside = facts.session_cookie;
+        self.recorder.memory().served(&caller(judged, began), beside, judged.accepted, began, || proof(facts));
     }
 
     /// An exchange ended with a refusal: says with it what its past makes likely.
@@ -37,7 +45,7 @@ impl Proxy {
 }
 
 /// Who sent it.
-fn caller(judged: &Judged, at: std::time::Instant) -> Caller<'_> {
+pub(super) fn caller(judged: &Judged, at: std::time::Instant) -> Caller<'_> {
     let facts = &judged.facts;
     match (judged.key, &facts.auth.token, judged.user) {
         (Some(key), Some(token), _) => {

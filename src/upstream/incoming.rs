@@ -99,7 +99,7 @@ impl Incoming {
                 }
                 frame.map(|mut frame| {
                     if let Some(trailers) = frame.trailers_mut() {
-                        drop_protected(trailers);
+                        drop_protected(trailers, &[]);
                     }
                     Ok(frame)
                 })

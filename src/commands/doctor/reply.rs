@@ -9,7 +9,7 @@ use crate::config::masking::{mask, mask_tokens};
 use crate::domain::classify::{Answer, classify};
 use crate::domain::credential::{Repair, judge};
 use crate::domain::fields::Fields;
-use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
+use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, SignInFacts};
 use crate::domain::org::OrgBy;
 use crate::domain::reason::Reason;
 
@@ -146,14 +146,14 @@ fn refusal(asked: &Question<'_>, status: StatusCode, headers: &HeaderMap, body: 
 /// What the request itself tells: as it was sent, without any repair.
 fn facts(asked: &Question<'_>) -> RequestFacts {
     let fields = Fields::from(asked.headers);
-    let head = Head::collect(&fields);
+    let head = Head::collect(&fields, &[]);
     let found = judge(&head.authorization, &[], Repair::Off);
     let auth = AuthFacts::from(&found);
     let named = head.organisation.first().and_then(|value| std::str::from_utf8(value).ok());
     let by = if named.is_some() { OrgBy::Client } else { OrgBy::None };
     let org = OrgFacts { received: named.map(Into::into), sent: named.and_then(|org| org.parse().ok()), by };
     let uri: Uri = asked.path.parse().unwrap_or_default();
-    RequestFacts::gather(asked.method, &uri, &head, auth, org)
+    RequestFacts::gather(asked.method, &uri, &head, &SignInFacts::as_received(&head, &uri), auth, org)
 }
 
 fn skew(date: &str, now: SystemTime) -> Option<i64> {

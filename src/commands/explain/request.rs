@@ -9,7 +9,7 @@ use super::super::secret_input;
 use super::paste::PastedRequest;
 use crate::domain::credential::{AuthForm, Repair, judge};
 use crate::domain::fields::Fields;
-use crate::domain::head::{AuthFacts, Head, OrgFacts, Reading, RequestFacts, Spelling};
+use crate::domain::head::{AuthFacts, Head, OrgFacts, Reading, RequestFacts, SignInFacts, Spelling};
 use crate::domain::org::{self, OrgMode};
 use crate::domain::token::{TokenFacts, TokenKind};
 
@@ -72,7 +72,7 @@ impl Told {
         let (knows_target, target) = (self.target.is_some(), self.target.unwrap_or_default());
         let (method, uri) = target;
         let fields = Fields::from(&self.headers);
-        let head = Head::collect(&fields);
+        let head = Head::collect(&fields, &[]);
         let lines = &head.authorization;
         let repair = if through_proxy { Repair::On } else { Repair::Off };
         let found = judge(lines, &[], repair);
@@ -87,7 +87,14 @@ impl Told {
             knows_token = false;
             auth = AuthFacts { spelling: found.spelling, ..supposed(form_of(found.sent)) };
         }
-        let mut facts = RequestFacts::gather(&method, &uri, &head, auth, organisation(&head, &uri));
+        let mut facts = RequestFacts::gather(
+            &method,
+            &uri,
+            &head,
+            &SignInFacts::as_received(&head, &uri),
+            auth,
+            organisation(&head, &uri),
+        );
         facts.session_cookie |= session;
         facts.reading = if knows_target { Reading::Whole } else { Reading::Nothing };
         let knows_credential = self.whole || self.authorization.is_some() || !lines.is_empty();

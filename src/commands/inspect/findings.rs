@@ -108,7 +108,7 @@ impl Findings {
             hash_key: key.clone(),
         };
         let fields = Fields::from(headers);
-        let head = Head::collect(&fields);
+        let head = Head::collect(&fields, &[]);
         let asked = Asked {
             method: &Method::GET,
             uri: &Uri::from_static("/api/org"),

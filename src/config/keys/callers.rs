@@ -156,4 +156,19 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
             show: |config| config.clients.identity_headers.iter().map(ToString::to_string).collect(),
         },
     },
+    Key {
+        path: "clients.session_cookie",
+        kind: Kind::CookieName,
+        absent: None,
+        default: "grafana_session",
+        help: "The name of Grafana's session cookie: [auth] login_cookie_name.",
+        short: None,
+        field: Field::One {
+            set: |config, text| {
+                config.clients.session_cookie = rule::cookie_name(text)?;
+                Ok(())
+            },
+            show: |config| config.clients.session_cookie.0.to_string(),
+        },
+    },
 ];

@@ -49,6 +49,8 @@ pub enum Kind {
     Network,
     /// The name of a header.
     HeaderName,
+    /// The name of a cookie.
+    CookieName,
     /// A path: exact, or a prefix ending in `/`.
     Path,
     /// The URL of a store that replicas share.
@@ -71,6 +73,7 @@ impl Kind {
             Self::Rate => rate::parse(text).map(drop),
             Self::Network => rule::network(text).map(drop),
             Self::HeaderName => rule::header_name(text).map(drop),
+            Self::CookieName => rule::cookie_name(text).map(drop),
             Self::Path => rule::path(text).map(drop),
             Self::Cost => rule::cost(text).map(drop),
             Self::HostOrganisation => rule::host_organisation(text).map(drop),
@@ -112,6 +115,7 @@ impl Kind {
             Self::Choice(_) => "WORD",
             Self::Network => "CIDR",
             Self::HeaderName => "HEADER",
+            Self::CookieName => "COOKIE",
             Self::Path => "PATH",
             Self::Cost => "PATH=NUMBER",
             Self::HostOrganisation => "HOST=NUMBER",
@@ -130,6 +134,7 @@ impl Kind {
             Self::Rate => "rate (`100/s`, `600/m`, `3600/h`)".to_owned(),
             Self::Network => "network (CIDR)".to_owned(),
             Self::HeaderName => "header name".to_owned(),
+            Self::CookieName => "name of a cookie".to_owned(),
             Self::Path => "path: exact, or a prefix ending in `/`".to_owned(),
             Self::Store => "URL: `redis://`, `rediss://` (TLS), `redis+cluster://`, `redis+unix://`".to_owned(),
             Self::HostOrganisation => {
@@ -174,7 +179,7 @@ impl Kind {
                 json!({ "enum": allowed })
             }
             Self::Network => json!({ "type": "string", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" }),
-            Self::HeaderName => json!({ "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }),
+            Self::HeaderName | Self::CookieName => json!({ "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }),
             Self::Path => json!({ "type": "string", "pattern": "^/[^*?#;\\\\]*$" }),
             Self::Store => json!({ "type": "string", "pattern": "^(redis|valkey)s?(\\+(cluster|unix))?://." }),
             Self::HostOrganisation => json!({ "type": "string", "pattern": "^[^=/:]+=[1-9][0-9]*$" }),

@@ -6,6 +6,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 
 use super::super::mistake::Flaw;
+use crate::domain::client::SessionCookie;
 
 /// Checks the path of a rule: exact, or a prefix ending in `/`. Spellings that no request can match are refused, for a
 /// rule that never applies looks like one that does.
@@ -100,6 +101,15 @@ pub fn header_name(text: &str) -> Result<HeaderName, Flaw> {
         ));
     }
     Ok(name)
+}
+
+/// Reads the name of a cookie (RFC 6265 §4.1.1).
+pub fn cookie_name(text: &str) -> Result<SessionCookie, Flaw> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if text.is_empty() || !text.bytes().all(is_token) {
+        return Err(Flaw::new("is not the name of a cookie", "write what `[auth] login_cookie_name` says in Grafana"));
+    }
+    Ok(SessionCookie(text.into()))
 }
 
 /// Reads a network; a single address is the network of itself.

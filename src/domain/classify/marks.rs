@@ -7,7 +7,7 @@ use super::Case;
 use super::body::Body;
 
 /// Whether Grafana's proxy for datasources and plugins wrote its marks on an answer.
-pub(super) fn passed_on(headers: &Fields) -> bool {
+pub(in crate::domain) fn passed_on(headers: &Fields) -> bool {
     let holds = |name, needle| headers.get_all(name).any(|value| memmem::find(value, needle).is_some());
     holds("content-security-policy", b"sandbox") || holds("via", b" grafana")
 }

@@ -27,6 +27,7 @@ use std::borrow::Cow;
 use http::{Method, StatusCode};
 
 use self::body::Body;
+pub(in crate::domain) use self::marks::passed_on;
 use self::route::Route;
 use super::fields::Fields;
 use super::head::{AuthFacts, Reading, RequestFacts};

@@ -27,6 +27,11 @@ pub(in crate::domain) fn folds_to(name: &[u8], protected: &[u8]) -> bool {
     name.len() == protected.len() && folds_to_prefix(name, protected)
 }
 
+/// Whether two names are one once folded, in whatever case and with whatever of `-`, `_` and `.`.
+pub fn folds_alike(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| fold(*one) == fold(*other))
+}
+
 /// Whether `name` begins with `prefix` once folded.
 pub(in crate::domain) fn folds_to_prefix(name: &[u8], prefix: &[u8]) -> bool {
     name.len() >= prefix.len() && name.iter().zip(prefix).all(|(byte, expected)| fold(*byte) == *expected)

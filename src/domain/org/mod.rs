@@ -5,9 +5,8 @@ mod api_path;
 mod namespace;
 mod value;
 
-pub use self::alias::is_alias;
-pub(super) use self::alias::{folds_to, folds_to_prefix};
-pub use self::value::target_org;
+pub use self::alias::{folds_alike, is_alias};
+pub use self::value::{query_value, target_org};
 
 /// What `org.mode` asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -37,11 +37,18 @@ fn find_target(query: &str) -> Option<Cow<'_, str>> {
     find(query, TARGET)
 }
 
+/// The first value of a name in a query, decoded, as Go reads it.
+pub fn query_value<'q>(query: &'q str, wanted: &str) -> Option<Cow<'q, str>> {
+    let may_hold = memchr::memchr(b'%', query.as_bytes()).is_some() || query.contains(wanted);
+    if may_hold { first(query, wanted) } else { None }
+}
+
 /// Go splits at `&` only, and drops a pair that holds `;` (before Go 1.17 it split there, too).
 fn find<'q>(query: &'q str, wanted: &str) -> Option<Cow<'q, str>> {
-    if !may_name(query) {
-        return None;
-    }
+    if may_name(query) { first(query, wanted) } else { None }
+}
+
+fn first<'q>(query: &'q str, wanted: &str) -> Option<Cow<'q, str>> {
     query
         .split('&')
         .filter(|pair| !pair.contains(';'))

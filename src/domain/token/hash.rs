@@ -46,10 +46,14 @@ pub const SESSION: u8 = 2;
 pub const ADDRESS: u8 = 3;
 /// Users who come with a password.
 pub const USER: u8 = 4;
-/// Addresses whose credentials are refused.
-pub const FAILURES: u8 = 5;
-/// Users who come from one address with a password that was never accepted.
-pub const STRANGER: u8 = 6;
+/// JWTs that are not in `Authorization`.
+pub const JWT: u8 = 5;
+/// Users whom a trusted proxy names.
+pub const USER_HEADER: u8 = 6;
+/// Cookies of the image renderer.
+pub const RENDER_KEY: u8 = 7;
+/// Access tokens of public dashboards.
+pub const DASHBOARD: u8 = 8;
 
 /// What a bucket of the limiter is filed under: a keyed 128-bit hash, so that nobody can aim at another's bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

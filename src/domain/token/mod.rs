@@ -5,7 +5,9 @@ mod hash;
 
 pub use self::damage::Damage;
 use self::damage::{legacy_key, service_account_damage, unknown_damage};
-pub use self::hash::{ADDRESS, BucketKey, CREDENTIAL, FAILURES, Fingerprint, HashKey, SESSION, STRANGER, USER};
+pub use self::hash::{
+    ADDRESS, BucketKey, CREDENTIAL, DASHBOARD, Fingerprint, HashKey, JWT, RENDER_KEY, SESSION, USER, USER_HEADER,
+};
 
 /// The family a token belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

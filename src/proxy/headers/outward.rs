@@ -110,7 +110,8 @@ fn put_forwarding(out: &mut Vec<u8>, head: &Head<'_>, trusted: bool, stamp: Stam
     if !said("x-forwarded-for") {
         put(out, "x-forwarded-for", &[peer]);
     }
-    if !said("x-real-ip") {
+    // A trusted proxy may have passed on the client's own `X-Real-IP` beside the `X-Forwarded-For` that it wrote.
+    if !said("x-real-ip") || !head.forwarded_for.is_empty() {
         // Grafana counts failed logins by this header: naming the hop would lock all of its users out together.
         if trusted {
             put(out, "x-real-ip", &[stamp.client.to_string().as_bytes()]);
@@ -137,6 +138,8 @@ struct LeftOut<'a, 'h> {
     nominated: SmallVec<[HeaderName; 2]>,
     /// The line to which we append who spoke to us.
     appended: Option<&'h [u8]>,
+    /// `X-Forwarded-For` decided who the client is, so `X-Real-IP` is ours to write.
+    real_ip: bool,
 }
 
 impl<'a, 'h> LeftOut<'a, 'h> {
@@ -157,6 +160,7 @@ impl<'a, 'h> LeftOut<'a, 'h> {
             request_id,
             policy,
             nominated,
+            real_ip: found.trusted && !head.forwarded_for.is_empty(),
             appended: if found.trusted { head.forwarded_for.last().copied() } else { None },
         }
     }
@@ -167,9 +171,9 @@ impl<'a, 'h> LeftOut<'a, 'h> {
             Kind::Authorization => self.credential.is_some(),
             Kind::Organisation => self.organisation,
             Kind::RequestId => self.request_id,
-            Kind::Dropped => true,
-            Kind::Forwarding => !self.trusted,
-            Kind::Identity => !(self.trusted && any(&self.policy.clients.identity_headers, name)),
+            Kind::Dropped | Kind::Disguised => true,
+            Kind::Forwarding => !self.trusted || self.real_ip && is(name, "x-real-ip"),
+            Kind::Identity => !self.trusted,
         };
         by_kind || any(&self.policy.authorization.restore_from, name) || any(&self.nominated, name)
     }

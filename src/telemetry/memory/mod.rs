@@ -86,16 +86,17 @@ impl Memory {
     }
 
     /// A request was answered with no refusal. Called for every one of them. `at` need not be exact; `beside` says that a
-    /// session came along; `proof` is asked where it may tell something new.
-    pub fn served(&self, caller: &Caller<'_>, beside: bool, at: Instant, proof: impl Fn() -> Proof) {
+    /// session came along, `accepted` that Grafana is known to accept the credential; `proof` is asked where it may tell
+    /// something new.
+    pub fn served(&self, caller: &Caller<'_>, beside: bool, accepted: bool, at: Instant, proof: impl Fn() -> Proof) {
         let let_in = match caller {
-            Caller::Token(sighting) => self.tokens.served(sighting, proof),
-            Caller::User { name, pair } => {
+            Caller::Token(sighting) => self.tokens.served(sighting, accepted, proof),
+            Caller::User { name, pair } if accepted => {
                 self.users.served(*name, *pair, proof(), at);
                 false
             }
-            Caller::Nobody => proof() == Proof::SignedIn,
-            Caller::Other => false,
+            Caller::Nobody => proof() != Proof::Nothing,
+            Caller::User { .. } | Caller::Other => false,
         };
         if let_in && !beside {
             self.anonymous.store(Second::of(seconds(self.began, at)).0, Relaxed);

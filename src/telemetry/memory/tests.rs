@@ -25,7 +25,7 @@ impl World {
     }
 
     fn serve(&self, caller: Caller<'_>, beside: bool, seconds: u64) {
-        self.memory.served(&caller, beside, self.at(seconds).monotonic, || Proof::SignedIn);
+        self.memory.served(&caller, beside, true, self.at(seconds).monotonic, || Proof::SignedIn);
     }
 
     fn token(&self, seconds: u64) -> Caller<'static> {
@@ -74,7 +74,7 @@ fn who_is_served_without_a_credential_is_anonymous() {
     let world = World::new();
     let anonymous =
         |second| world.memory.refused(&Caller::Other, Reason::PermissionMissing, 403, world.at(second)).anonymous;
-    world.memory.served(&Caller::Nobody, false, world.at(1).monotonic, || Proof::Nothing);
+    world.memory.served(&Caller::Nobody, false, true, world.at(1).monotonic, || Proof::Nothing);
     world.serve(Caller::Nobody, true, 2);
     world.serve(Caller::Other, false, 3);
     world.serve(world.token(4), false, 4);

@@ -80,8 +80,15 @@ impl Entry {
     }
 
     /// Returns whether it was somebody else who was let in, because this token cannot have been. `proof` is asked for
-    /// once a second at most: what it adds to a success of the same second is nothing.
-    pub(super) fn serve(&mut self, sighting: &Sighting<'_>, now: Second, proof: impl FnOnce() -> Proof) -> bool {
+    /// once a second at most: what it adds to a success of the same second is nothing. It counts where Grafana is known to
+    /// accept the token: `accepted`.
+    pub(super) fn serve(
+        &mut self,
+        sighting: &Sighting<'_>,
+        now: Second,
+        accepted: bool,
+        proof: impl FnOnce() -> Proof,
+    ) -> bool {
         self.see(sighting, now);
         self.served = self.served.saturating_add(1);
         let organisation = sighting.organisation.unwrap_or_default();
@@ -92,6 +99,9 @@ impl Entry {
         if self.condemned.is_some_and(is_final) {
             return true;
         }
+        if !accepted {
+            return false;
+        }
         if self.condemned.take() == Some(Reason::TokenUnknown) {
             self.recovered = self.recovered.saturating_add(1);
         }
@@ -99,6 +109,11 @@ impl Entry {
         self.accepted_org = organisation;
         self.in_a_row = 0;
         false
+    }
+
+    /// The acceptance was none.
+    pub(super) fn retract(&mut self) {
+        self.accepted_at = Second::default();
     }
 
     pub(super) fn refuse(&mut self, sighting: &Sighting<'_>, reason: Reason, status: u16, now: Second) {

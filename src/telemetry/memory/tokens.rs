@@ -71,11 +71,17 @@ impl TokenMemory {
 
     /// A request with a token was answered with no refusal. Called for every one of them. Returns whether it was somebody
     /// else who was let in, because this token cannot have been.
-    pub fn served(&self, sighting: &Sighting<'_>, proof: impl Fn() -> Proof) -> bool {
-        let serve = |entry: &mut Entry, sighting: &Sighting<'_>, now| entry.serve(sighting, now, &proof);
+    pub fn served(&self, sighting: &Sighting<'_>, accepted: bool, proof: impl Fn() -> Proof) -> bool {
+        let serve = |entry: &mut Entry, sighting: &Sighting<'_>, now| entry.serve(sighting, now, accepted, &proof);
         // Whoever is accepted displaces others; a page that everybody gets must not make room for invented tokens.
         let found = self.update(sighting, Some(false), serve);
-        found.unwrap_or_else(|| proof() == Proof::SignedIn && self.update(sighting, Some(true), serve) == Some(true))
+        let newcomer = || accepted && proof() != Proof::Nothing;
+        found.unwrap_or_else(|| newcomer() && self.update(sighting, Some(true), serve) == Some(true))
+    }
+
+    /// What counted as an acceptance of a token was none.
+    pub fn retract(&self, sighting: &Sighting<'_>) {
+        let _ = self.update(sighting, None, |entry, _, _| entry.retract());
     }
 
     /// A request with a token was refused. Returns what was known before.

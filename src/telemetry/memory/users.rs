@@ -22,7 +22,7 @@ impl UserMemory {
     }
 
     pub(super) fn served(&self, name: BucketKey, pair: BucketKey, proof: Proof, at: Instant) {
-        if proof == Proof::SignedIn {
+        if proof != Proof::Nothing {
             let now = seconds(self.began, at);
             self.update(name, now, |entry| entry.accept(pair, Second::of(now)), true);
         }

@@ -32,7 +32,7 @@ impl World {
     }
 
     fn accept(&self, key: u128, seconds: u64) {
-        self.memory.served(&self.sighting(key, seconds), || Proof::SignedIn);
+        self.memory.served(&self.sighting(key, seconds), true, || Proof::SignedIn);
     }
 
     fn refuse(&self, key: u128, reason: Reason, seconds: u64) -> TokenPast {
@@ -110,7 +110,7 @@ fn a_success_of_the_same_second_is_not_proved_again_but_counts() {
     assert_eq!(serve(world.sighting(7, 2)), 4);
     let state = &world.memory.snapshot(world.at(3), 1)[0];
     assert_eq!((state.served, state.past.refused.unwrap().in_a_row), (5, 0));
-    world.memory.served(&world.sighting(8 << 64, 3), || Proof::Nothing);
+    world.memory.served(&world.sighting(8 << 64, 3), true, || Proof::Nothing);
     assert!(world.refuse(8 << 64, Reason::TokenUnknown, 4).unclear);
 }
 
@@ -130,7 +130,7 @@ fn the_snapshot_shows_the_latest_first_and_no_more_than_asked() {
         world.accept(key(number), number);
     }
     world.refuse(key(3), Reason::TokenExpired, 200);
-    world.memory.served(&world.sighting(key(3), 201), || Proof::Nothing);
+    world.memory.served(&world.sighting(key(3), 201), true, || Proof::Nothing);
     let states = world.memory.snapshot(world.at(300), 5);
     let keys: Vec<u128> = states.iter().map(|state| state.key.0).collect();
     assert_eq!(keys, [3, 99, 98, 97, 96].map(key));
@@ -148,7 +148,7 @@ fn a_configured_name_follows_the_configuration() {
     let world = World::new(100);
     let (old, new): (Arc<str>, Arc<str>) = ("ci".into(), "deploy".into());
     for name in [Some(&old), Some(&old), Some(&new)] {
-        world.memory.served(&Sighting { name, ..world.sighting(7, 1) }, || Proof::SignedIn);
+        world.memory.served(&Sighting { name, ..world.sighting(7, 1) }, true, || Proof::SignedIn);
     }
     let name = || world.memory.snapshot(world.at(2), 1)[0].name.clone();
     assert_eq!(name().as_deref(), Some("deploy"));
@@ -191,7 +191,7 @@ fn what_was_accepted_long_ago_makes_room_and_the_memory_says_so() {
     world.refuse(key(100), Reason::TokenUnknown, 60);
     assert_eq!(world.refuse(key(100), Reason::TokenUnknown, 61), TokenPast::default(), "there was no room for it");
     // A page that everybody gets makes no room either.
-    world.memory.served(&world.sighting(key(100), 61), || Proof::Nothing);
+    world.memory.served(&world.sighting(key(100), 61), true, || Proof::Nothing);
     assert_eq!((world.memory.is_lossy(), world.memory.len()), (false, 8));
     world.accept(key(101), 62);
     assert!(world.memory.is_lossy(), "the ninth token that was accepted displaced one");
@@ -217,7 +217,7 @@ proptest! {
                     (*accepted, *row) = (Some(world.at(seconds).wall), 0);
                 }
                 1 => {
-                    world.memory.served(&world.sighting(key(token), seconds), || Proof::Nothing);
+                    world.memory.served(&world.sighting(key(token), seconds), true, || Proof::Nothing);
                 }
                 _ => {
                     let past = world.refuse(key(token), Reason::TokenUnknown, seconds);

@@ -1,0 +1,157 @@
+//! How a request could sign in to Grafana: every credential in it, and which of them it is filed under.
+//!
+//! Grafana tries what a request carries in an order of its own: the renderer's cookie, a JWT, the token or the user and
+//! password in `Authorization`, the header of a trusted proxy, the session cookie, and at last the anonymous visitor. What
+//! fails is skipped (Grafana 10.1 and later), so a response says who signed in only where a single credential could have.
+
+use http::Uri;
+
+use super::client;
+use super::credential::{AuthForm, Judgement};
+use super::head::{Head, SignInFacts, Spelling};
+use super::identity::cookie::cookie;
+use super::limit::{Credential, Standing};
+use super::org::query_value;
+use super::token::{BucketKey, DASHBOARD, HashKey, JWT, RENDER_KEY, SESSION, TokenFacts, TokenKind, USER_HEADER};
+
+/// What a credential is carried by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// `Authorization`.
+    Authorization,
+    /// A header by which a trusted proxy names the user.
+    IdentityHeader,
+    /// A JWT in a header of its own.
+    JwtHeader,
+    /// A JWT in `?auth_token=`.
+    JwtQuery,
+    /// The image renderer's cookie.
+    RenderKey,
+    /// Grafana's session cookie.
+    Session,
+    /// The access token in the path of a public dashboard.
+    PublicDashboard,
+}
+
+/// What a request could sign in by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignIn<'h> {
+    /// The credential that the request is filed under, and what carries it. `None`: there is none.
+    pub credential: Option<(Carrier, Credential)>,
+    /// Nothing else in the request could have signed in.
+    pub is_alone: bool,
+    /// What the explanations say of the rest.
+    pub facts: SignInFacts<'h>,
+}
+
+impl<'h> SignInFacts<'h> {
+    /// What a request that somebody else received carries, under the names that Grafana has by default.
+    pub fn as_received(head: &Head<'h>, uri: &Uri) -> Self {
+        Self {
+            session_cookie: cookie(&head.cookie, b"grafana_session").is_some(),
+            render_key: cookie(&head.cookie, b"renderKey").is_some(),
+            identity_header: head.identity_dropped.is_some(),
+            jwt_in_query: uri.query().and_then(|query| query_value(query, "auth_token")).is_some(),
+            identity_dropped: None,
+        }
+    }
+}
+
+/// What [`SignIn::find`] looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a, 'h> {
+    /// The headers.
+    pub head: &'a Head<'h>,
+    /// The target.
+    pub uri: &'a Uri,
+    /// Whether the peer is a trusted proxy.
+    pub trusted: bool,
+    /// What is in `Authorization`.
+    pub authorization: &'a Judgement<'h>,
+    /// What that is filed under.
+    pub key: Option<BucketKey>,
+}
+
+impl<'h> SignIn<'h> {
+    /// Finds every credential of a request.
+    pub fn find(request: Request<'_, 'h>, clients: &client::Settings, hash_key: &HashKey) -> Self {
+        let Request { head, uri, trusted, authorization, key } = request;
+        let (mut session, mut render_key) = (None, None);
+        if !head.cookie.is_empty() {
+            session = cookie(&head.cookie, clients.session_cookie.0.as_bytes());
+            render_key = cookie(&head.cookie, b"renderKey");
+        }
+        let user = user_named(head, trusted, clients);
+        let in_query = uri.query().and_then(|query| query_value(query, "auth_token")).filter(|token| !token.is_empty());
+        let facts = SignInFacts {
+            session_cookie: session.is_some(),
+            render_key: render_key.is_some(),
+            identity_header: user.is_some(),
+            jwt_in_query: in_query.is_some(),
+            identity_dropped: dropped(head, trusted),
+        };
+        let of = |carrier, domain, bytes: &[u8], standing| {
+            let key = hash_key.hash(domain, bytes);
+            (carrier, Credential { key, budget: key, standing })
+        };
+        // A JWT has its own standing: whoever reads it can tell nothing of its signature.
+        let jwt = |carrier, bytes: &[u8]| of(carrier, JWT, bytes, Standing::Sound);
+        let credential = if let Some(key) = key {
+            Some((Carrier::Authorization, Credential { key, budget: key, standing: standing(authorization) }))
+        } else if let Some(user) = user {
+            Some(of(Carrier::IdentityHeader, USER_HEADER, user, Standing::Vouched))
+        } else if let Some(token) = head.jwt {
+            Some(jwt(Carrier::JwtHeader, token))
+        } else if let Some(token) = &in_query {
+            Some(jwt(Carrier::JwtQuery, token.as_bytes()))
+        } else if let Some(value) = render_key {
+            Some(of(Carrier::RenderKey, RENDER_KEY, value, Standing::Sound))
+        } else if let Some(value) = session {
+            Some(of(Carrier::Session, SESSION, value, Standing::Sound))
+        } else {
+            public_dashboard(uri.path()).map(|token| of(Carrier::PublicDashboard, DASHBOARD, token, Standing::Sound))
+        };
+        let ways = [
+            key.is_some(),
+            user.is_some(),
+            head.carriers.jwt,
+            in_query.is_some(),
+            head.carriers.access_token && !head.carriers.jwt,
+            render_key.is_some(),
+            // A session may have a name that we were not told.
+            session.is_some() || !head.cookie.is_empty() && render_key.is_none(),
+        ];
+        let is_alone = ways.into_iter().filter(|way| *way).count() < 2;
+        Self { credential, is_alone, facts }
+    }
+}
+
+/// Whether Grafana could have issued what is in `Authorization`.
+fn standing(authorization: &Judgement<'_>) -> Standing {
+    let is_sound = match &authorization.token {
+        Some(token) => TokenFacts::is_sound(token) || token.kind == TokenKind::Jwt,
+        None => authorization.sent == AuthForm::Basic && authorization.spelling != Spelling::Empty,
+    };
+    if is_sound { Standing::Sound } else { Standing::Unsound }
+}
+
+/// The user whom a trusted proxy names.
+fn user_named<'h>(head: &Head<'h>, trusted: bool, clients: &client::Settings) -> Option<&'h [u8]> {
+    let lines = || head.identity.iter().filter(|line| !line.value.is_empty());
+    let first = lines().next().filter(|_| trusted)?;
+    let own = lines().find(|line| line.place == clients.user_header());
+    Some(own.unwrap_or(first).value)
+}
+
+/// The header that would have named a user.
+fn dropped<'h>(head: &Head<'h>, trusted: bool) -> Option<&'h [u8]> {
+    let configured = head.identity.first().filter(|_| !trusted).map(|line| line.name);
+    configured.or(head.identity_dropped)
+}
+
+/// The access token of a public dashboard: what stands behind `public/dashboards/` of the API, or `public-dashboards/` of
+/// its page. Anybody may ask for any, so it is looked for where there is no other credential.
+fn public_dashboard(path: &str) -> Option<&[u8]> {
+    let (_, rest) = path.split_once("/api/public/dashboards/").or_else(|| path.split_once("/public-dashboards/"))?;
+    rest.split('/').next().filter(|token| !token.is_empty()).map(str::as_bytes)
+}

@@ -1,0 +1,130 @@
+//! What Grafana has not accepted yet spends the budget of its address, too; what it accepts gets that back.
+//!
+//! A credential is invented for nothing, so a bucket for each is no limit. Until Grafana accepts a credential, each request
+//! with it *holds* its cost in the address's bucket. An acceptance returns the hold at once, so that a thousand callers
+//! behind one address are accepted as fast as Grafana responds; any other outcome leaves it spent.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::Clock;
+
+use super::{Checked, Limits};
+use crate::domain::limit::{Budget, Credential, Mode, Rate, Standing};
+use crate::domain::token::BucketKey;
+
+/// Sets what replicas do not share apart from what they do.
+const HELD: u128 = 0x5851_f42d_4c95_7f2d_1405_7b7e_f767_814f;
+
+/// Sets the count of acceptances of an address apart from its bucket.
+const ACCEPTANCES: u128 = 0xda3e_39cb_94b9_5bdb_8f14_5e2c_6b31_a937;
+
+/// How often one address may bring a credential that Grafana accepts for the first time, after the burst: who can sign in
+/// could otherwise make sessions until they have pushed out everybody else's.
+const ACCEPTED_PERIOD: Duration = Duration::from_secs(1);
+
+/// What a request holds of its address's budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    address: BucketKey,
+    amount: u64,
+}
+
+impl<C: Clock + Clone> Limits<C> {
+    /// Holds the cost of a request whose credential is not accepted, or refuses it.
+    pub(super) fn hold(&self, credential: &Credential, address: BucketKey, cost: NonZeroU32, checked: &mut Checked) {
+        if credential.standing == Standing::Vouched || self.client.mode == Mode::Off {
+            return;
+        }
+        let now = self.now();
+        let returns = self.kept.stores.returns(credential.key, now);
+        let reserve = if returns { 0 } else { reserve(&self.client.rate) };
+        let held = self.held_key(address);
+        match self.kept.stores.take(held, &self.client.rate, cost.get(), reserve, now) {
+            Ok(amount) => checked.hold = Some(Hold { address: held, amount }),
+            Err(wait) => {
+                if credential.standing == Standing::Sound {
+                    self.kept.stores.invite(credential.key, now, wait);
+                }
+                let debt = self.client.debt(self.kept.stores.address_time(held), now);
+                if checked.settles(self.client.decide(debt, Some(wait))) {
+                    self.give_back(credential.key, cost);
+                    checked.slot = None;
+                    checked.round = None;
+                }
+            }
+        }
+    }
+
+    /// Holds the cost of a question of our own about a credential; nothing where the address has none left.
+    pub fn hold_question(&self, address: BucketKey) -> Option<Hold> {
+        if self.client.mode != Mode::Enforce {
+            return Some(Hold { address, amount: 0 });
+        }
+        let held = self.held_key(address);
+        let taken = self.kept.stores.take(held, &self.client.rate, 1, 0, self.now()).ok();
+        taken.map(|amount| Hold { address: held, amount })
+    }
+
+    /// Returns what a request held.
+    pub fn release(&self, hold: Hold) {
+        self.kept.stores.give_back_address(hold.address, hold.amount);
+    }
+
+    /// Grafana has accepted a credential by itself. Whether it counts as accepted from now on: of one address only so many
+    /// do in a while.
+    pub fn accept(&self, from: Budget, address: BucketKey) -> bool {
+        let Some(credential) = from.credential() else { return false };
+        let stores = &self.kept.stores;
+        if stores.is_accepted(credential.key) {
+            return true;
+        }
+        let rate = Rate { period: ACCEPTED_PERIOD, burst: self.acceptances };
+        let counted = BucketKey(address.0 ^ ACCEPTANCES);
+        if stores.take(counted, &rate, 1, 0, self.now()).is_err() {
+            return false;
+        }
+        stores.accept(credential.key);
+        true
+    }
+
+    /// An acceptance was none.
+    pub fn retract(&self, from: Budget) {
+        if let Some(credential) = from.credential() {
+            self.kept.stores.disown(credential.key);
+        }
+    }
+
+    /// Whether Grafana may be asked about a credential: it has not been within a while.
+    pub fn may_ask(&self, from: Budget) -> bool {
+        from.credential().is_some_and(|credential| {
+            !self.failures.was_refused(credential.key, self.now())
+                && self.kept.stores.begin_question(credential.key, self.now())
+        })
+    }
+
+    /// Grafana has answered 401 to a credential; `condemned` says that it will to the next request with it, too.
+    pub fn fail(&self, from: Budget, address: BucketKey, condemned: bool) {
+        let (Budget::Credential(Credential { key, .. }) | Budget::Caller(key, _)) = from else { return };
+        self.failures.charge(key, address);
+        if condemned {
+            self.kept.stores.disown(key);
+        }
+    }
+
+    fn give_back(&self, key: BucketKey, cost: NonZeroU32) {
+        let amount = self.token.rate.period.saturating_mul(cost.min(self.token.rate.burst).get());
+        self.kept.stores.give_back(key, u64::try_from(amount.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Replicas share the budget of requests without a credential. What is not accepted yet is each replica's own affair,
+    /// as acceptance is.
+    fn held_key(&self, address: BucketKey) -> BucketKey {
+        if self.kept.shared.is_some() { BucketKey(address.0 ^ HELD) } else { address }
+    }
+}
+
+/// What newcomers leave to credentials that come back after the time they were told.
+pub(super) fn reserve(rate: &Rate) -> u32 {
+    rate.burst.get() / 4
+}
