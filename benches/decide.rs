@@ -17,7 +17,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use grafana_token_proxy::domain::caller::Callers;
-use grafana_token_proxy::domain::decide::{Asked, Policy, decide, failures_key};
+use grafana_token_proxy::domain::decide::{Asked, Policy, address_key, decide};
 use grafana_token_proxy::domain::fields::Fields;
 use grafana_token_proxy::domain::head::Head;
 use grafana_token_proxy::domain::limit::{Rate, Settings};
@@ -78,11 +78,11 @@ fn run(name: &str, count: u64) {
     let uri: Uri = target.parse().unwrap();
     let fields = Fields::from(&headers);
     for _ in 0..count {
-        let head = Head::collect(black_box(&fields));
+        let head = Head::collect(black_box(&fields), &[]);
         let asked = Asked { method: &Method::GET, uri: &uri, head: &head, peer: [127, 0, 0, 1].into() };
         let found = decide(asked, &policy, |_| None);
         assert!(black_box(&found).refusal.is_none());
-        let address = || failures_key(found.client, &policy.hash_key);
+        let address = || address_key(found.client, &policy.hash_key);
         let checked = found.ask.map(|ask| limits.check(&ask, address)).unwrap_or_default();
         assert!(black_box(&checked).decision.is_none_or(|decision| decision.is_admitted()));
     }

@@ -43,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let (http::request::Parts { method, uri, headers, .. }, ()) = request.into_parts();
     let parts = RequestParts { method, uri, fields: Fields::from(&headers) };
-    let head = Head::collect(&parts.fields);
+    let head = Head::collect(&parts.fields, &[]);
     let asked = Asked { method: &parts.method, uri: &parts.uri, head: &head, peer: CLIENT.into() };
     let found = decide(asked, &policy, |_| None);
     if found.refusal.is_some() {

@@ -8,8 +8,9 @@ use http::Method;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::credential::{Compared, compared_of_identity};
 use super::path_rule::PathRule;
-use super::token::{BucketKey, CREDENTIAL, HashKey};
+use super::token::{BucketKey, HashKey};
 
 /// A token that the configuration holds. Never shows itself, and leaves nothing behind in memory.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,7 +94,8 @@ impl Callers {
         for (by, caller) in known {
             match by {
                 KnownBy::Token(token) => {
-                    callers.by_key.insert(hash_key.hash(CREDENTIAL, token.reveal()), Arc::clone(caller));
+                    let key = compared_of_identity(token.reveal()).key(hash_key);
+                    callers.by_key.insert(key, Arc::clone(caller));
                 }
                 KnownBy::Digest(digest) => {
                     callers.by_digest.insert(*digest, Arc::clone(caller));
@@ -103,9 +105,9 @@ impl Callers {
         callers
     }
 
-    /// Who sends a credential with this canonical spelling, filed under `key`. SHA-256 takes ten times as long as the
-    /// rest of a look, so it is made only where somebody is known by one.
-    pub fn find(&self, key: BucketKey, identity: &[u8]) -> Option<&Arc<Caller>> {
+    /// Who sends a credential that is filed under `key`. A digest was taken of the spelling in which the token was issued,
+    /// or of what somebody made of it: both are looked for, and only where somebody is known by a digest.
+    pub fn find(&self, key: BucketKey, identity: &[u8], compared: &Compared<'_>) -> Option<&Arc<Caller>> {
         if self.by_key.is_empty() && self.by_digest.is_empty() {
             return None;
         }
@@ -113,8 +115,8 @@ impl Callers {
         if known.is_some() || self.by_digest.is_empty() {
             return known;
         }
-        let digest: [u8; 32] = Sha256::digest(identity).into();
-        self.by_digest.get(&digest)
+        let of = |text: &[u8]| self.by_digest.get(&<[u8; 32]>::from(Sha256::digest(text)));
+        of(identity).or_else(|| of(&compared.issued()?))
     }
 }
 
@@ -129,7 +131,8 @@ mod tests {
     }
 
     fn find<'c>(callers: &'c Callers, token: &[u8]) -> Option<&'c str> {
-        callers.find(KEY.hash(CREDENTIAL, token), token).map(|caller| &*caller.name)
+        let compared = compared_of_identity(token);
+        callers.find(compared.key(&KEY), token, &compared).map(|caller| &*caller.name)
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::org::{self, OrgBy, OrgDecision};
 use super::path_rule::{Costs, PathRules};
 use super::reason::Reason;
 use super::sign_in::{self, SignIn};
-use super::token::{ADDRESS, BucketKey, CREDENTIAL, HashKey, USER};
+use super::token::{ADDRESS, BucketKey, HashKey, USER};
 
 /// All that a decision rests on besides the request.
 #[derive(Debug)]
@@ -103,10 +103,13 @@ pub fn decide<'h>(
         ask: None,
         refusal: None,
     };
-    if let Some(bytes) = found.credential.identity.as_deref() {
-        let key = policy.hash_key.hash(CREDENTIAL, bytes);
-        found.caller = policy.callers.find(key, bytes).cloned();
-        found.key = Some(key);
+    let filed = found.credential.with_compared(&asked.head.authorization, |compared| {
+        let key = compared.key(&policy.hash_key);
+        let identity = found.credential.identity.as_deref().unwrap_or_default();
+        (key, policy.callers.find(key, identity, compared).cloned())
+    });
+    if let Some((key, caller)) = filed {
+        (found.key, found.caller) = (Some(key), caller);
     }
     let request = sign_in::Request {
         head: asked.head,

@@ -299,7 +299,8 @@ impl<'h> Head<'h> {
     }
 
     fn alias(name: &[u8]) -> Kind {
-        let names_user = org::folds_alike(name, b"remote-user") || name.get(..9).is_some_and(|start| org::folds_alike(start, b"x-webauth"));
+        let names_user = org::folds_alike(name, b"remote-user")
+            || name.get(..9).is_some_and(|start| org::folds_alike(start, b"x-webauth"));
         if names_user { Kind::Disguised } else { Kind::Dropped }
     }
 

@@ -22,16 +22,21 @@ impl Rate {
         (self.burst.get(), seconds_up(self.period.saturating_mul(self.burst.get())))
     }
 
-    /// Takes `cost` requests from a bucket with this debt and leaves `reserve` of them in it (GCRA): the new debt, or how
-    /// long until there is enough.
-    pub fn take(&self, debt: Duration, cost: u32, reserve: u32) -> Result<Duration, Duration> {
-        let (burst, most) = (self.burst.get(), self.period.saturating_mul(self.burst.get()));
-        let taken = debt.min(most) + self.period.saturating_mul(cost.min(burst));
-        let bound = most.saturating_sub(self.period.saturating_mul(reserve.min(burst - cost.min(burst))));
+    /// Takes `cost` requests from a bucket with this debt, which may fall `extra` requests below empty (GCRA): the new debt,
+    /// or how long until there is enough.
+    pub fn take(&self, debt: Duration, cost: u32, extra: u32) -> Result<Duration, Duration> {
+        let bound = self.period.saturating_mul(self.burst.get().saturating_add(extra));
+        let taken = debt.min(bound) + self.period.saturating_mul(cost.min(self.burst.get()));
         match taken.checked_sub(bound) {
             None | Some(Duration::ZERO) => Ok(taken),
             Some(wait) => Err(wait),
         }
+    }
+
+    /// How far below empty a bucket may fall for those that come back when they were told to: a flood of newcomers, which
+    /// takes whatever is regained, cannot keep them out.
+    pub const fn extra(&self) -> u32 {
+        self.burst.get().div_ceil(4)
     }
 
     /// What the state of a bucket means to a request that was admitted: `debt` is how far its theoretical arrival time
@@ -349,15 +354,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_leaves_the_reserve_and_a_refusal_says_how_long() {
+    fn what_is_taken_is_bounded_and_a_refusal_says_how_long() {
         let one = rate(Duration::from_secs(1), 10);
         let seconds = Duration::from_secs;
-        assert_eq!(one.take(seconds(0), 1, 3), Ok(seconds(1)));
-        assert_eq!(one.take(seconds(6), 1, 3), Ok(seconds(7)));
-        assert_eq!(one.take(seconds(7), 1, 3), Err(seconds(1)));
-        assert_eq!(one.take(seconds(7), 1, 0), Ok(seconds(8)));
-        assert_eq!(one.take(seconds(10), 2, 0), Err(seconds(2)));
-        assert_eq!(one.take(seconds(0), 50, 9), Ok(seconds(10)), "what costs more than all takes all");
+        assert_eq!(one.take(seconds(0), 1, 0), Ok(seconds(1)));
+        assert_eq!(one.take(seconds(9), 1, 0), Ok(seconds(10)));
+        assert_eq!(one.take(seconds(10), 1, 0), Err(seconds(1)));
+        assert_eq!(one.take(seconds(10), 1, one.extra()), Ok(seconds(11)));
+        assert_eq!(one.take(seconds(13), 2, one.extra()), Err(seconds(2)));
+        assert_eq!(one.take(seconds(0), 50, 0), Ok(seconds(10)), "what costs more than all takes all");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The product's decisions as plain functions: no I/O, no async, no clock reads. Time is an argument.
 
 pub mod fields;
+pub mod identity;
 pub mod token;
 pub mod credential;
 pub mod org;

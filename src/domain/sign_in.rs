@@ -9,10 +9,12 @@ use http::Uri;
 use super::client;
 use super::credential::{AuthForm, Judgement};
 use super::head::{Head, SignInFacts, Spelling};
-use super::identity::cookie::cookie;
+use super::identity::{Cookie, cookie, jwt};
 use super::limit::{Credential, Standing};
 use super::org::query_value;
-use super::token::{BucketKey, DASHBOARD, HashKey, JWT, RENDER_KEY, SESSION, TokenFacts, TokenKind, USER_HEADER};
+use super::token::{
+    BucketKey, DASHBOARD, HashKey, JWT, JWT_SUBJECT, RENDER_KEY, SESSION, TokenFacts, TokenKind, USER_HEADER,
+};
 
 /// What a credential is carried by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +50,18 @@ impl<'h> SignInFacts<'h> {
     /// What a request that somebody else received carries, under the names that Grafana has by default.
     pub fn as_received(head: &Head<'h>, uri: &Uri) -> Self {
         Self {
-            session_cookie: cookie(&head.cookie, b"grafana_session").is_some(),
-            render_key: cookie(&head.cookie, b"renderKey").is_some(),
+            session_cookie: filled(&head.cookie, b"grafana_session").is_some(),
+            render_key: filled(&head.cookie, b"renderKey").is_some(),
             identity_header: head.identity_dropped.is_some(),
             jwt_in_query: uri.query().and_then(|query| query_value(query, "auth_token")).is_some(),
             identity_dropped: None,
         }
     }
+}
+
+/// A cookie with something in it.
+fn filled<'h>(lines: &[&'h [u8]], name: &[u8]) -> Option<Cookie<'h>> {
+    cookie(lines, name).filter(|cookie| !matches!(cookie, Cookie::Read(value) if value.is_empty()))
 }
 
 /// What [`SignIn::find`] looks at.
@@ -78,9 +85,10 @@ impl<'h> SignIn<'h> {
         let Request { head, uri, trusted, authorization, key } = request;
         let (mut session, mut render_key) = (None, None);
         if !head.cookie.is_empty() {
-            session = cookie(&head.cookie, clients.session_cookie.0.as_bytes());
-            render_key = cookie(&head.cookie, b"renderKey");
+            session = filled(&head.cookie, clients.session_cookie.0.as_bytes());
+            render_key = filled(&head.cookie, b"renderKey");
         }
+        let (session, render_key) = (session.as_ref(), render_key.as_ref());
         let user = user_named(head, trusted, clients);
         let in_query = uri.query().and_then(|query| query_value(query, "auth_token")).filter(|token| !token.is_empty());
         let facts = SignInFacts {
@@ -94,8 +102,12 @@ impl<'h> SignIn<'h> {
             let key = hash_key.hash(domain, bytes);
             (carrier, Credential { key, budget: key, standing })
         };
-        // A JWT has its own standing: whoever reads it can tell nothing of its signature.
-        let jwt = |carrier, bytes: &[u8]| of(carrier, JWT, bytes, Standing::Sound);
+        let jwt = |carrier, bytes: &[u8]| (carrier, jwt_credential(bytes, hash_key));
+        // What cannot be read is nobody's, and never gets a share of its own.
+        let of_cookie = |carrier, domain, cookie: &Cookie<'_>| match cookie {
+            Cookie::Read(value) => of(carrier, domain, value, Standing::Sound),
+            Cookie::Unreadable => of(carrier, domain, b"", Standing::Unsound),
+        };
         let credential = if let Some(key) = key {
             Some((Carrier::Authorization, Credential { key, budget: key, standing: standing(authorization) }))
         } else if let Some(user) = user {
@@ -105,9 +117,9 @@ impl<'h> SignIn<'h> {
         } else if let Some(token) = &in_query {
             Some(jwt(Carrier::JwtQuery, token.as_bytes()))
         } else if let Some(value) = render_key {
-            Some(of(Carrier::RenderKey, RENDER_KEY, value, Standing::Sound))
+            Some(of_cookie(Carrier::RenderKey, RENDER_KEY, value))
         } else if let Some(value) = session {
-            Some(of(Carrier::Session, SESSION, value, Standing::Sound))
+            Some(of_cookie(Carrier::Session, SESSION, value))
         } else {
             public_dashboard(uri.path()).map(|token| of(Carrier::PublicDashboard, DASHBOARD, token, Standing::Sound))
         };
@@ -124,6 +136,21 @@ impl<'h> SignIn<'h> {
         let is_alone = ways.into_iter().filter(|way| *way).count() < 2;
         Self { credential, is_alone, facts }
     }
+}
+
+/// A JWT outside `Authorization`. Until Grafana has accepted it, its subject is a claim that anybody can make: only then
+/// its budget is that of the subject, whatever the JWT, as an issuer makes a new one every few minutes.
+fn jwt_credential(value: &[u8], hash_key: &HashKey) -> Credential {
+    let Some(token) = jwt::parts(value) else {
+        let key = hash_key.hash(JWT, value);
+        return Credential { key, budget: key, standing: Standing::Unsound };
+    };
+    let key = hash_key.hash(JWT, token.bytes());
+    let subject = jwt::subject(token.payload());
+    let budget = subject.map_or(key, |jwt::Subject { issuer, subject }| {
+        hash_key.hash(JWT_SUBJECT, &[issuer.as_bytes(), b"\0", subject.as_bytes()].concat())
+    });
+    Credential { key, budget, standing: Standing::Sound }
 }
 
 /// Whether Grafana could have issued what is in `Authorization`.

@@ -13,7 +13,7 @@ use super::{Checked, Limits};
 use crate::domain::limit::{Budget, Credential, Mode, Rate, Standing};
 use crate::domain::token::BucketKey;
 
-/// Sets what replicas do not share apart from what they do.
+/// Sets the credentials of an address that are not accepted apart from its other requests.
 const HELD: u128 = 0x5851_f42d_4c95_7f2d_1405_7b7e_f767_814f;
 
 /// Sets the count of acceptances of an address apart from its bucket.
@@ -26,27 +26,36 @@ const ACCEPTED_PERIOD: Duration = Duration::from_secs(1);
 /// What a request holds of its address's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
-    address: BucketKey,
-    amount: u64,
+    /// The address, and what is taken from the bucket of its requests without a credential.
+    address: (BucketKey, u64),
+    /// What is taken from the bucket of its credentials that are not accepted.
+    unaccepted: (BucketKey, u64),
 }
 
 impl<C: Clock + Clone> Limits<C> {
     /// Holds the cost of a request whose credential is not accepted, or refuses it.
+    ///
+    /// What could be a credential of Grafana has a bucket of its own in its address, of the same size: requests without a
+    /// credential cannot keep new tokens out. It spends theirs, too. What cannot be one has theirs alone.
     pub(super) fn hold(&self, credential: &Credential, address: BucketKey, cost: NonZeroU32, checked: &mut Checked) {
         if credential.standing == Standing::Vouched || self.client.mode == Mode::Off {
             return;
         }
-        let now = self.now();
-        let returns = self.kept.stores.returns(credential.key, now);
-        let reserve = if returns { 0 } else { reserve(&self.client.rate) };
-        let held = self.held_key(address);
-        match self.kept.stores.take(held, &self.client.rate, cost.get(), reserve, now) {
-            Ok(amount) => checked.hold = Some(Hold { address: held, amount }),
+        let (now, rate) = (self.now(), &self.client.rate);
+        let is_sound = credential.standing == Standing::Sound;
+        let bucket = if is_sound { held(address) } else { address };
+        let extra = if is_sound && self.kept.stores.returns(credential.key, now) { rate.extra() } else { 0 };
+        match self.kept.stores.take(bucket, rate, cost.get(), extra, now) {
+            Ok(taken) if is_sound => {
+                let also = self.kept.stores.take(address, rate, cost.get(), 0, now).unwrap_or_default();
+                checked.hold = Some(Hold { address: (address, also), unaccepted: (bucket, taken) });
+            }
+            Ok(_) => {}
             Err(wait) => {
-                if credential.standing == Standing::Sound {
+                let debt = self.client.debt(self.kept.stores.address_time(bucket), now);
+                if is_sound {
                     self.kept.stores.invite(credential.key, now, wait);
                 }
-                let debt = self.client.debt(self.kept.stores.address_time(held), now);
                 if checked.settles(self.client.decide(debt, Some(wait))) {
                     self.give_back(credential.key, cost);
                     checked.slot = None;
@@ -58,17 +67,19 @@ impl<C: Clock + Clone> Limits<C> {
 
     /// Holds the cost of a question of our own about a credential; nothing where the address has none left.
     pub fn hold_question(&self, address: BucketKey) -> Option<Hold> {
-        if self.client.mode != Mode::Enforce {
-            return Some(Hold { address, amount: 0 });
-        }
-        let held = self.held_key(address);
-        let taken = self.kept.stores.take(held, &self.client.rate, 1, 0, self.now()).ok();
-        taken.map(|amount| Hold { address: held, amount })
+        let bucket = held(address);
+        let taken = match self.client.mode {
+            Mode::Enforce => self.kept.stores.take(bucket, &self.client.rate, 1, 0, self.now()).ok()?,
+            Mode::Shadow | Mode::Off => 0,
+        };
+        Some(Hold { address: (address, 0), unaccepted: (bucket, taken) })
     }
 
     /// Returns what a request held.
     pub fn release(&self, hold: Hold) {
-        self.kept.stores.give_back_address(hold.address, hold.amount);
+        for (bucket, amount) in [hold.address, hold.unaccepted] {
+            self.kept.stores.give_back_address(bucket, amount);
+        }
     }
 
     /// Grafana has accepted a credential by itself. Whether it counts as accepted from now on: of one address only so many
@@ -116,15 +127,9 @@ impl<C: Clock + Clone> Limits<C> {
         let amount = self.token.rate.period.saturating_mul(cost.min(self.token.rate.burst).get());
         self.kept.stores.give_back(key, u64::try_from(amount.as_nanos()).unwrap_or(u64::MAX));
     }
-
-    /// Replicas share the budget of requests without a credential. What is not accepted yet is each replica's own affair,
-    /// as acceptance is.
-    fn held_key(&self, address: BucketKey) -> BucketKey {
-        if self.kept.shared.is_some() { BucketKey(address.0 ^ HELD) } else { address }
-    }
 }
 
-/// What newcomers leave to credentials that come back after the time they were told.
-pub(super) fn reserve(rate: &Rate) -> u32 {
-    rate.burst.get() / 4
+/// What the credentials of an address that are not accepted spend. Each replica counts it by itself, as acceptance is.
+const fn held(address: BucketKey) -> BucketKey {
+    BucketKey(address.0 ^ HELD)
 }

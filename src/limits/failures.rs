@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use governor::clock::Clock;
 
-use super::clock::Last;
 use super::limiter::Limiter;
-use super::acceptance::reserve;
 use super::stores::{Home, Stores, after};
 use crate::domain::limit::{Credential, Decision, Mode, Standing};
 use crate::domain::token::BucketKey;
@@ -26,8 +24,8 @@ const MARK: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
 ///
 /// A client that polls with an expired token spends whatever its address regains, and behind a proxy that hides addresses
 /// it would lock out every new token there. So, once an address has spent all, what was refused before, or cannot be a
-/// credential of Grafana, waits until half of it is regained. What was never refused leaves a reserve, and is told when to
-/// come back; then it may use the reserve: of a flood of invented tokens none comes back.
+/// credential of Grafana, waits until half of it is regained. What was never refused is told when to come back, and then goes
+/// before newcomers: of a flood of invented tokens none comes back.
 #[derive(Debug)]
 pub(super) struct Failures<C: Clock + Clone> {
     pub(super) limiter: Limiter<C>,
@@ -57,19 +55,18 @@ impl<C: Clock + Clone> Failures<C> {
         if half == 0 || self.stores.is_accepted(key) {
             return None;
         }
-        let debt = self.limiter.debt(self.stores.time(counted, Home::Addresses), now);
+        let debt = Duration::from_nanos(self.stores.address_time(counted).saturating_sub(now));
         let is_new = credential.standing != Standing::Unsound && !self.was_refused(key, now);
+        let rate = &self.limiter.rate;
         let wait = match is_new {
-            // `take` only says whether there is enough: what is spent is spent by the 401 that may come.
             true => {
-                let reserve = if self.stores.returns(key, now) { 0 } else { reserve(&self.limiter.rate) };
-                let wait = self.limiter.rate.take(debt, 1, reserve).err();
-                // Those who come back need not wait for the reserve.
-                let told = wait.map(|_| self.limiter.rate.take(debt, 1, 0).err().unwrap_or(Duration::from_secs(1)));
-                told.inspect(|told| self.stores.invite(key, now, *told))
+                let extra = if self.stores.returns(key, now) { rate.extra() } else { 0 };
+                // What is spent is spent by the 401 that may come.
+                let wait = rate.take(debt, 1, extra).err();
+                wait.inspect(|wait| self.stores.invite(key, now, *wait))
             }
             false => {
-                let regained = self.limiter.rate.take(debt, 1, 0).err().unwrap_or_default();
+                let regained = rate.take(debt, 1, 0).err().unwrap_or_default();
                 Some(regained.max(Duration::from_nanos(half)))
             }
         }?;
@@ -87,13 +84,14 @@ impl<C: Clock + Clone> Failures<C> {
             return;
         }
         let counted = counted(address);
-        let (decision, _) = self.limiter.take(counted, Home::Addresses, std::num::NonZeroU32::MIN);
-        let now = Last::read();
+        let (now, rate) = (self.limiter.now(), &self.limiter.rate);
+        let _ = self.stores.take(counted, rate, 1, rate.extra(), now);
+        let debt = self.stores.address_time(counted).saturating_sub(now);
         let later = |time: Duration| after(now, time);
         self.stores.mark(marked(credential), Home::Wherever, later(REMEMBERED));
-        if decision.remaining == 0 {
-            let period = self.limiter.rate.period;
-            let half = later(period.saturating_mul(self.limiter.rate.burst.get().div_ceil(2)));
+        if rate.left(Duration::from_nanos(debt)).0 == 0 {
+            let period = rate.period;
+            let half = later(period.saturating_mul(rate.burst.get().div_ceil(2)));
             self.stores.mark(marked(counted), Home::Addresses, half);
             self.spent_until.fetch_max(half.max(later(period)), Relaxed);
         }

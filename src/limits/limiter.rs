@@ -50,6 +50,10 @@ impl<C: Clock + Clone> Limiter<C> {
         (self.decide(debt, refused), visit.accepted.get())
     }
 
+    pub(super) fn now(&self) -> u64 {
+        self.limiter.clock().now().as_nanos()
+    }
+
     /// What a bucket says at this moment, `debt` after which it is full, to a request that may have been refused.
     pub(super) fn decide(&self, debt: Duration, refused: Option<Duration>) -> Decision {
         let (remaining, next) = self.rate.left(debt);

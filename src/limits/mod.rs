@@ -19,12 +19,12 @@ use std::time::Duration;
 use governor::clock::{Clock, MonotonicClock};
 use http::HeaderValue;
 
+pub use self::acceptance::Hold;
 use self::clock::{Last, SinceStart};
 use self::demands::Demands;
 use self::failures::Failures;
 use self::limiter::Limiter;
 use self::outstanding::Outstanding;
-pub use self::acceptance::Hold;
 pub use self::outstanding::Slot;
 pub use self::round::Round;
 use self::shared::Shared;

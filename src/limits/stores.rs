@@ -60,7 +60,7 @@ struct Inner {
     accepted: Store,
     strangers: Store,
     addresses: Store,
-    /// Until when a credential that was told to come back may use the reserve, or Grafana is not asked about it again.
+    /// Until when a credential that was told to come back goes before newcomers, or Grafana is not asked about it again.
     marks: Store,
 }
 
@@ -110,19 +110,19 @@ impl Stores {
         .unwrap_or_default()
     }
 
-    /// Takes `cost` requests of `rate` from an address's bucket, and leaves `reserve` in it. Returns what was taken as the
+    /// Takes `cost` requests of `rate` from an address's bucket, which may fall `extra` below empty. Returns what was taken as
     /// nanoseconds of debt, or how long until there is enough.
     pub(super) fn take(
         &self,
         address: BucketKey,
         rate: &Rate,
         cost: u32,
-        reserve: u32,
+        extra: u32,
         now: u64,
     ) -> Result<u64, Duration> {
         self.0.addresses.update(address, |time| {
             let debt = Duration::from_nanos(time.unwrap_or_default().saturating_sub(now));
-            let taken = rate.take(debt, cost, reserve)?;
+            let taken = rate.take(debt, cost, extra)?;
             Ok((nanos(taken.saturating_sub(debt)), after(now, taken)))
         })
     }
@@ -144,7 +144,7 @@ impl Stores {
         let _ = self.0.strangers.update_known(key, less);
     }
 
-    /// A credential was told to come back after `wait`: then it may use what newcomers leave.
+    /// A credential was told to come back after `wait`: then it goes before newcomers.
     pub(super) fn invite(&self, key: BucketKey, now: u64, wait: Duration) {
         self.set_mark(key, after(now, wait.saturating_add(COMES_BACK_WITHIN)));
     }

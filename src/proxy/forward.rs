@@ -410,7 +410,11 @@ fn tell(course: &Course, status: StatusCode, verdict: Verdict) -> Refusal {
 const fn wants_permission(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::PermissionMissing | Reason::RoleTooLow | Reason::UsersOnly | Reason::FolderDenied | Reason::DatasourceDenied
+        Reason::PermissionMissing
+            | Reason::RoleTooLow
+            | Reason::UsersOnly
+            | Reason::FolderDenied
+            | Reason::DatasourceDenied
     )
 }
 

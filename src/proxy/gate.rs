@@ -16,8 +16,8 @@ use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, RequestParts}
 use crate::domain::limit::{Ask, Decision};
 use crate::domain::org;
 use crate::domain::request_id;
-use crate::domain::token::{BucketKey, Fingerprint};
 use crate::domain::sign_in::Carrier;
+use crate::domain::token::{BucketKey, Fingerprint};
 use crate::limits::{Checked, Hold, Round, Slot};
 
 /// A request that has been judged. Large, and handed from step to step: behind a pointer.

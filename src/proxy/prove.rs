@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use tokio::time::timeout;
 
+use super::Proxy;
 use super::anonymous::{Access, Anonymous, Weight};
 use super::gate::Judged;
 use super::learn::sub_path;
 use super::peek::peek;
-use super::Proxy;
 use crate::body::RequestBody;
 use crate::domain::caller::Secret;
 use crate::domain::decide::address_key;
@@ -119,7 +119,8 @@ fn request(sub_path: &str, path: &str, host: &[u8], lines: &[&[u8]]) -> Vec<u8> 
     for line in lines {
         head.extend_from_slice(line);
     }
-    let end = concat!("accept: application/json\r\nuser-agent: grafana-token-proxy/", env!("CARGO_PKG_VERSION"), "\r\n\r\n");
+    let end =
+        concat!("accept: application/json\r\nuser-agent: grafana-token-proxy/", env!("CARGO_PKG_VERSION"), "\r\n\r\n");
     head.extend_from_slice(end.as_bytes());
     head
 }

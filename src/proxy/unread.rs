@@ -12,7 +12,6 @@ use crate::domain::credential::{AuthForm, Repair, judge};
 use crate::domain::framing::Fault;
 use crate::domain::head::{AuthFacts, Head, OrgFacts, Reading, RequestFacts, SignInFacts};
 use crate::domain::outline::outline;
-use crate::domain::token::CREDENTIAL;
 use crate::telemetry::Refusal;
 
 impl Proxy {
@@ -22,17 +21,12 @@ impl Proxy {
         let head = Head::collect(&parts.fields, &self.policy.clients.identity_headers);
         let (id, _) = self.request_id(&head);
         let credential = judge(&head.authorization, &[], Repair::On);
-        let key = credential.identity.as_deref().map(|bytes| self.policy.hash_key.hash(CREDENTIAL, bytes));
+        let lines = &head.authorization;
+        let key = credential.with_compared(lines, |compared| compared.key(&self.policy.hash_key));
         // Whatever it was, Grafana got none of it.
         let auth = AuthFacts { sent: AuthForm::None, ..AuthFacts::from(&credential) };
-        let mut facts = RequestFacts::gather(
-            &parts.method,
-            &parts.uri,
-            &head,
-            &SignInFacts::default(),
-            auth,
-            OrgFacts::default(),
-        );
+        let mut facts =
+            RequestFacts::gather(&parts.method, &parts.uri, &head, &SignInFacts::default(), auth, OrgFacts::default());
         facts.reading = if known { Reading::Outline } else { Reading::Nothing };
         let mut answer = Answer::new(fault.reason, fault.detail.clone(), fault.hint);
         answer.status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Answer, Origin, Program, TOKEN, get};
+use crate::support::{Answer, Origin, Program, TOKEN, get, sound_token};
 
 /// Knows one token, as Grafana 11 does.
 fn grafana() -> Origin {
@@ -27,7 +27,7 @@ fn grafana() -> Origin {
 }
 
 fn invented(number: u32) -> String {
-    format!("Authorization: Bearer glsa_{number:032}_00000000")
+    format!("Authorization: Bearer {}", sound_token(number.into()))
 }
 
 fn known() -> String {

@@ -8,14 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::wire::{connect, read_answer};
-use crate::support::{Origin, Program, TOKEN, get};
+use crate::support::{Origin, Program, TOKEN, get, sound_token as token};
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap())
-}
-
-fn token(number: u64) -> String {
-    format!("glsa_{number:032}_00000000")
 }
 
 fn request(path: &str, token: &str) -> String {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use crate::support::program::PATIENCE;
-use crate::support::{Answer, Origin, Program, TOKEN, get};
+use crate::support::{Answer, Origin, Program, TOKEN, get, sound_token};
 
 /// A server of its own for a test, in memory alone.
 struct Redis {
@@ -233,7 +233,7 @@ fn four_replicas_have_one_budget_in_a_cluster() {
     let replicas: Vec<Program> = (0..4).map(|_| replica(&url, &origin, &arguments)).collect();
     // Tokens whose buckets lie on different nodes.
     for token in 0..12 {
-        let credential = format!("Authorization: Bearer glsa_{token:032}_00000000");
+        let credential = format!("Authorization: Bearer {}", sound_token(token));
         let ask = |replica: &Program| loop {
             let status = get(replica.data, "/api/org", &[&credential]).status;
             if status != 503 {

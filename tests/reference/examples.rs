@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use grafana_token_proxy::domain::classify::{Answer, Verdict, classify};
 use grafana_token_proxy::domain::credential::{Repair, judge};
 use grafana_token_proxy::domain::fields::Fields;
-use grafana_token_proxy::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts};
+use grafana_token_proxy::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, SignInFacts};
 use grafana_token_proxy::domain::org::OrgBy;
 use grafana_token_proxy::domain::reason::{Reason, Source};
 use grafana_token_proxy::domain::token::HashKey;
@@ -119,7 +119,7 @@ fn map<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> HeaderMap {
 
 fn facts(method: &str, target: &str, headers: &HeaderMap) -> RequestFacts {
     let fields = Fields::from(headers);
-    let head = Head::collect(&fields);
+    let head = Head::collect(&fields, &[]);
     let found = judge(&head.authorization, &[], Repair::On);
     let auth = AuthFacts::from(&found);
     let named = head.organisation.first().map(|value| std::str::from_utf8(value).unwrap());
@@ -128,10 +128,12 @@ fn facts(method: &str, target: &str, headers: &HeaderMap) -> RequestFacts {
         sent: named.and_then(|org| org.parse().ok()),
         by: if named.is_some() { OrgBy::Client } else { OrgBy::None },
     };
+    let uri: Uri = target.parse().unwrap();
     RequestFacts::gather(
         &Method::from_bytes(method.as_bytes()).unwrap(),
-        &target.parse::<Uri>().unwrap(),
+        &uri,
         &head,
+        &SignInFacts::as_received(&head, &uri),
         auth,
         org,
     )

@@ -182,6 +182,8 @@ fn recorded() -> impl Iterator<Item = (serde_json::Value, String)> {
     let folder = folders.into_iter().find(|folder| folder.is_dir()).unwrap();
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    // A version without a file in `tests/captures` is one whose refusals are not explained yet.
+    let files = files.filter(|path| root.join("tests/captures").join(path.file_name().unwrap()).is_file());
     let texts = files.map(|path| std::fs::read_to_string(path).unwrap());
     let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
     let values = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());

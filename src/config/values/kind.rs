@@ -179,7 +179,9 @@ impl Kind {
                 json!({ "enum": allowed })
             }
             Self::Network => json!({ "type": "string", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" }),
-            Self::HeaderName | Self::CookieName => json!({ "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }),
+            Self::HeaderName | Self::CookieName => {
+                json!({ "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" })
+            }
             Self::Path => json!({ "type": "string", "pattern": "^/[^*?#;\\\\]*$" }),
             Self::Store => json!({ "type": "string", "pattern": "^(redis|valkey)s?(\\+(cluster|unix))?://." }),
             Self::HostOrganisation => json!({ "type": "string", "pattern": "^[^=/:]+=[1-9][0-9]*$" }),

@@ -2,6 +2,7 @@
 
 mod basic;
 mod change;
+mod compared;
 mod peel;
 mod reading;
 mod scheme;
@@ -13,6 +14,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 pub use self::change::{Change, Changes};
+pub use self::compared::{Compared, compared_of_identity};
 use self::reading::{Reading, read};
 use self::sent::Sent;
 use super::token::TokenFacts;

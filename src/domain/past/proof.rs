@@ -56,9 +56,9 @@ fn is_own_profile(local: &[u8]) -> bool {
 /// Whether Grafana made a response, or passed one on behind a sign-in: its API answers with JSON, a proxy that shows a
 /// login page with HTML. What a cache answers was made for somebody else.
 fn is_grafanas(headers: &Fields) -> bool {
-    let is_json = headers.get("content-type").is_none_or(|kind| {
-        kind.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/json"))
-    });
+    let is_json = headers
+        .get("content-type")
+        .is_none_or(|kind| kind.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/json")));
     (is_json || passed_on(headers)) && !headers.contains("age")
 }
 
@@ -115,7 +115,9 @@ impl Proof {
             Some(local) if profile && is_own_profile(local) => Self::KnownCaller,
             Some(local) if wants_sign_in(local) => Self::SignedIn,
             // What belongs to an organisation (a namespace) is open to nobody else.
-            None if path.starts_with(b"/apis/") && memchr::memmem::find(path, b"/namespaces/").is_some() => Self::SignedIn,
+            None if path.starts_with(b"/apis/") && memchr::memmem::find(path, b"/namespaces/").is_some() => {
+                Self::SignedIn
+            }
             _ => Self::Nothing,
         }
     }
@@ -182,9 +184,9 @@ mod tests {
     #[test]
     fn only_what_grafana_made_proves_anything() {
         let proof = |path: &str, lines: &[(&'static str, &'static str)]| {
-            let headers = lines.iter().map(|(name, value)| {
-                (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
-            });
+            let headers = lines
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)));
             let fields = Fields::from(&headers.collect::<http::HeaderMap>());
             Proof::of(&Method::GET, StatusCode::OK, path, &fields)
         };

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::{SERVICE_ACCOUNT, TokenFacts, TokenKind};
+use crate::domain::identity::{LegacyKey, checksum_holds};
 
 /// What is visibly wrong with a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,42 +64,14 @@ fn is_filler(rest: &[u8]) -> bool {
     }
 }
 
-/// Grafana's checksum: CRC-32 of all before the last `_`, little-endian, in lower-case hex.
-pub(super) fn checksum_holds(token: &[u8]) -> bool {
-    let Some((body, [b'_', digits @ ..])) = token.split_last_chunk::<9>() else { return false };
-    let mut expected = [0u8; 8];
-    for (pair, byte) in expected.chunks_exact_mut(2).zip(crc32fast::hash(body).to_le_bytes()) {
-        pair.copy_from_slice(&hex(byte));
-    }
-    *digits == expected
-}
-
-const fn hex(byte: u8) -> [u8; 2] {
-    const fn digit(nibble: u8) -> u8 {
-        if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
-    }
-    [digit(byte >> 4), digit(byte & 15)]
-}
-
-/// Judges a key of old, whose text names its organisation.
+/// Judges an API key, whose text names its organisation.
 pub(super) fn legacy_key(token: &[u8]) -> TokenFacts {
-    #[derive(serde::Deserialize)]
-    struct Key {
-        #[serde(rename = "k")]
-        _secret: serde::de::IgnoredAny,
-        #[serde(rename = "n")]
-        _name: serde::de::IgnoredAny,
-        id: u64,
+    if let Some(key) = LegacyKey::decode(token) {
+        return TokenFacts { kind: TokenKind::LegacyKey, damage: None, org: key.organisation().try_into().ok() };
     }
-    let Ok(json) = STANDARD.decode(token).map(Zeroizing::new) else {
-        let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-        let damage = if token.iter().all(alphabet) { Damage::Truncated } else { Damage::Surrounded };
-        return TokenFacts::new(TokenKind::LegacyKey, Some(damage));
-    };
-    match serde_json::from_slice::<Key>(&json) {
-        Ok(key) => TokenFacts { kind: TokenKind::LegacyKey, damage: None, org: Some(key.id) },
-        Err(_) => TokenFacts::new(TokenKind::LegacyKey, Some(Damage::Truncated)),
-    }
+    let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    let damage = if token.iter().all(alphabet) { Damage::Truncated } else { Damage::Surrounded };
+    TokenFacts::new(TokenKind::LegacyKey, Some(damage))
 }
 
 /// Judges what begins like no token.

@@ -55,6 +55,11 @@ pub const RENDER_KEY: u8 = 7;
 /// Access tokens of public dashboards.
 pub const DASHBOARD: u8 = 8;
 
+/// Subjects of JWTs.
+pub const JWT_SUBJECT: u8 = 10;
+/// Pairs of user and password.
+pub const BASIC: u8 = 9;
+
 /// What a bucket of the limiter is filed under: a keyed 128-bit hash, so that nobody can aim at another's bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BucketKey(pub u128);

@@ -6,15 +6,17 @@ mod hash;
 pub use self::damage::Damage;
 use self::damage::{legacy_key, service_account_damage, unknown_damage};
 pub use self::hash::{
-    ADDRESS, BucketKey, CREDENTIAL, DASHBOARD, Fingerprint, HashKey, JWT, RENDER_KEY, SESSION, USER, USER_HEADER,
+    ADDRESS, BASIC, BucketKey, CREDENTIAL, DASHBOARD, Fingerprint, HashKey, JWT, JWT_SUBJECT, RENDER_KEY, SESSION,
+    USER, USER_HEADER,
 };
+use crate::domain::identity::{LegacyKey, checksum_holds, may_be_legacy_key};
 
 /// The family a token belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenKind {
     /// `glsa_<32>_<crc>`: a service account token, Grafana 9.0 and later.
     ServiceAccount,
-    /// `eyJrIjoi…`: base64 of `{"k":…,"n":…,"id":…}`, the API key of old.
+    /// Base64 of `{"k":…,"n":…,"id":…}`, the API key of old: `eyJrIjoi…` as Grafana writes it.
     LegacyKey,
     /// `glc_…`: a Grafana Cloud access policy token, which no stack's API accepts.
     CloudAccessPolicy,
@@ -53,7 +55,8 @@ pub struct TokenFacts {
 
 const SERVICE_ACCOUNT: &[u8] = b"glsa_";
 
-/// The family that a token belongs to by its first bytes and its punctuation. Looks neither at its checksum nor inside.
+/// The family that a token belongs to by its first bytes and its punctuation. Does not look at its checksum, and decodes
+/// only what may be an API key in another spelling than Grafana's own.
 pub fn kind_of(token: &[u8]) -> TokenKind {
     match token {
         [b'g', b'l', ..] if token.starts_with(SERVICE_ACCOUNT) => TokenKind::ServiceAccount,
@@ -62,6 +65,7 @@ pub fn kind_of(token: &[u8]) -> TokenKind {
         [b'g', b'l', rest @ ..] if rest.iter().filter(|byte| **byte == b'_').count() == 2 => TokenKind::OtherService,
         [b'e', b'y', ..] if is_jwt(token) => TokenKind::Jwt,
         _ if token.starts_with(b"eyJrIjoi") => TokenKind::LegacyKey,
+        _ if may_be_legacy_key(token) && LegacyKey::decode(token).is_some() => TokenKind::LegacyKey,
         _ => TokenKind::Unknown,
     }
 }
@@ -94,7 +98,7 @@ impl TokenFacts {
         match kind_of(token) {
             TokenKind::LegacyKey => legacy_key(token),
             TokenKind::OtherService => {
-                Self::new(TokenKind::OtherService, (!damage::checksum_holds(token)).then_some(Damage::Checksum))
+                Self::new(TokenKind::OtherService, (!checksum_holds(token)).then_some(Damage::Checksum))
             }
             TokenKind::Unknown => Self::new(TokenKind::Unknown, Some(unknown_damage(token))),
             kind => Self::new(kind, None),

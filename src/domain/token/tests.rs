@@ -106,3 +106,21 @@ proptest! {
         prop_assert_eq!(TokenFacts::of(changed.as_bytes()).is_sound(), changed == token);
     }
 }
+
+#[test]
+fn an_api_key_in_another_spelling_is_one() {
+    use base64::Engine as _;
+    let encode = |json: &str| base64::engine::general_purpose::STANDARD.encode(json);
+    for (json, org) in [
+        (r#"{"n":"n","id":7,"k":"k"}"#, Some(7)),
+        ("\n{\"K\":\"k\"}", Some(0)),
+        ("\r{\"K\":\"k\"}", Some(0)),
+        ("\t{\"K\":\"k\"}", Some(0)),
+        (r#" {"k":"k","id":-7}"#, None),
+    ] {
+        let facts = TokenFacts::of(encode(json).as_bytes());
+        assert_eq!((facts.kind, facts.damage, facts.org), (TokenKind::LegacyKey, None, org), "{json}");
+    }
+    let facts = TokenFacts::of(encode(r#"{"n":"n","id":7}"#).as_bytes());
+    assert_eq!((facts.kind, facts.damage), (TokenKind::Unknown, Some(Damage::NotAToken)), "it has no key");
+}

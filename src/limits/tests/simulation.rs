@@ -62,7 +62,7 @@ fn agrees_with_the_model_through_floods_and_reloads() {
     let mut limits = Limits::with_clock(&settings, clock.clone());
     let mut model = Model::default();
     for caller in 0..CALLERS {
-        limits.accept(Budget::Token(key(caller)));
+        limits.accept(credential(key(caller)), key(caller));
     }
     let mut stranger = 1 << 32;
     let (mut admitted, mut refused) = (0u64, 0u64);
@@ -72,9 +72,8 @@ fn agrees_with_the_model_through_floods_and_reloads() {
             0 => {
                 for _ in 0..dice.below(2_000) {
                     stranger += 1;
-                    let budgets =
-                        [Budget::Token(key(stranger)), Budget::Session(key(stranger)), Budget::Client(key(stranger))];
-                    limits.spend(budgets[stranger as usize % 3]);
+                    let budgets = [credential(key(stranger)), unproven(key(stranger)), Budget::Client(key(stranger))];
+                    let _ = ask(&limits, budgets[stranger as usize % 3], stranger);
                 }
             }
             1 => {
@@ -94,7 +93,7 @@ fn agrees_with_the_model_through_floods_and_reloads() {
                 let own = settings.overrides.get(caller as usize).copied().flatten();
                 let from = match own {
                     Some(_) => Budget::Caller(key(caller), caller as usize),
-                    None => Budget::Token(key(caller)),
+                    None => credential(key(caller)),
                 };
                 let ask = Ask { from, cost: NonZeroU32::new(cost).unwrap() };
                 let decision = limits.check(&ask, || key(u64::MAX)).decision.unwrap();

@@ -33,10 +33,17 @@ impl Seen {
 /// What to do with a request: write an answer to the stream; `false` closes the connection.
 pub type Behaviour = Arc<dyn Fn(&Seen, &mut TcpStream) -> bool + Send + Sync>;
 
+/// How the proxy names itself where it asks Grafana something of its own accord.
+const OWN_AGENT: &str = "grafana-token-proxy/";
+
+const VISITOR_REFUSED: &[u8] = b"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json; charset=UTF-8\r\n\
+      Content-Length: 26\r\n\r\n{\"message\":\"Unauthorized\"}";
+
 /// The upstream. It lives until the test's process ends.
 pub struct Origin {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    questions: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Origin {
@@ -59,22 +66,30 @@ impl Origin {
     pub fn at(address: SocketAddr, behaviour: impl Fn(&Seen, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (record, behaviour): (_, Behaviour) = (Arc::clone(&seen), Arc::new(behaviour));
+        let (seen, questions) = (Arc::<Mutex<Vec<Seen>>>::default(), Arc::<Mutex<Vec<Seen>>>::default());
+        let behaviour: Behaviour = Arc::new(behaviour);
+        let records = (Arc::clone(&seen), Arc::clone(&questions));
         thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
-                let (record, behaviour) = (Arc::clone(&record), Arc::clone(&behaviour));
-                thread::spawn(move || serve(stream.unwrap(), connection, &record, &behaviour));
+                let (records, behaviour) = (records.clone(), Arc::clone(&behaviour));
+                thread::spawn(move || serve(stream.unwrap(), connection, &records, &behaviour));
             }
         });
-        Self { address, seen }
+        Self { address, seen, questions }
+    }
+
+    #[allow(dead_code)]
+    /// What the proxy asked of its own accord: about a visitor without a credential, about a credential, about an
+    /// organisation.
+    pub fn questions(&self) -> Vec<Seen> {
+        self.questions.lock().unwrap().clone()
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// All requests so far.
+    /// All requests of clients so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
@@ -89,7 +104,9 @@ impl Origin {
     }
 }
 
-fn serve(mut stream: TcpStream, connection: usize, record: &Mutex<Vec<Seen>>, behaviour: &Behaviour) {
+type Record = Arc<Mutex<Vec<Seen>>>;
+
+fn serve(mut stream: TcpStream, connection: usize, (seen_all, questions): &(Record, Record), behaviour: &Behaviour) {
     // Longer than any deadline of the program that a test lets pass.
     stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     // An answer written in pieces must not wait for the acknowledgement of the first.
@@ -97,7 +114,17 @@ fn serve(mut stream: TcpStream, connection: usize, record: &Mutex<Vec<Seen>>, be
     let mut pending = Vec::new();
     while let Some(mut seen) = read_request(&mut stream, &mut pending) {
         seen.connection = connection;
+        let is_own = seen.header("user-agent").is_some_and(|agent| agent.starts_with(OWN_AGENT));
+        let is_question = is_own && seen.lines[0].starts_with("GET ");
+        let record = if is_question { questions } else { seen_all };
         record.lock().unwrap().push(seen.clone());
+        // As Grafana does where anonymous access is off.
+        if is_question && seen.header("authorization").is_none() && seen.header("cookie").is_none() {
+            if stream.write_all(VISITOR_REFUSED).is_err() {
+                return;
+            }
+            continue;
+        }
         if !behaviour(&seen, &mut stream) {
             return;
         }

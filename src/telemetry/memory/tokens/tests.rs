@@ -96,7 +96,7 @@ fn a_success_of_the_same_second_is_not_proved_again_but_counts() {
     let world = World::new(100);
     let asked = std::cell::Cell::new(0);
     let serve = |sighting: Sighting<'_>| {
-        world.memory.served(&sighting, || {
+        world.memory.served(&sighting, true, || {
             asked.set(asked.get() + 1);
             Proof::SignedIn
         });
