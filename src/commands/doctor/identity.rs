@@ -35,12 +35,16 @@ impl Identity {
             200 => {
                 let (login, id) = (member("login")?, body.get("id").and_then(Value::as_u64));
                 let uid = member("uid").filter(|uid| !uid.is_empty());
-                let is_machine = uid.is_some_and(|uid| uid.starts_with("service-account:"))
-                    || login.starts_with("sa-")
-                    || id == Some(0);
+                let is_machine = match uid {
+                    _ if id == Some(0) => true,
+                    Some(uid) => uid.starts_with("service-account:") || uid.starts_with("api-key:"),
+                    None => login.starts_with("sa-"),
+                };
                 let kind = if is_machine { Kind::Machine } else { Kind::User };
                 let short = |text: &str| printable(text, 60);
-                Some(Self { kind, login: Some(short(login)), id, uid: uid.map(short) })
+                // Some versions write the kind in front of it.
+                let uid = uid.map(|uid| short(uid.rsplit(':').next().unwrap_or(uid)));
+                Some(Self { kind, login: Some(short(login)), id, uid })
             }
             // Grafana 10.4 to 11.0, then every version before.
             403 if says("endpoint only available for users") => unnamed(Kind::Machine),
@@ -121,6 +125,7 @@ mod tests {
             (200, r#"{"id":0,"uid":"service-account:2","login":"sa-1-ci"}"#, Some("service account `sa-1-ci`")),
             (200, r#"{"id":0,"uid":"service-account:3","login":"extsvc-app"}"#, Some("service account `extsvc-app`")),
             (200, r#"{"id":4,"login":"sa-ci"}"#, Some("service account `sa-ci`")),
+            (200, r#"{"id":4,"uid":"u4","login":"sa-jones"}"#, Some("user `sa-jones`")),
             (403, r#"{"message":"Endpoint only available for users"}"#, Some("a service account")),
             (404, r#"{"message":"User not found"}"#, Some("a service account")),
             (401, r#"{"message":"Unauthorized"}"#, Some("an anonymous visitor")),
@@ -135,16 +140,20 @@ mod tests {
 
     #[test]
     fn what_only_one_side_reports_makes_no_difference() {
-        let [user, same, other, renamed] = [
+        let [user, same, elsewhere, other, renamed] = [
             r#"{"id":1,"uid":"u1","login":"admin"}"#,
             r#"{"id":1,"login":"admin"}"#,
+            r#"{"id":1,"uid":"u2","login":"admin"}"#,
             r#"{"id":7,"login":"admin"}"#,
             r#"{"id":1,"login":"viewer"}"#,
         ]
         .map(|body| identity(200, body).unwrap());
         assert!(user.agrees_with(&same) && same.agrees_with(&user));
         assert!(!user.agrees_with(&other) && !user.agrees_with(&renamed));
+        assert!(!user.agrees_with(&elsewhere), "another Grafana has an admin, too");
         assert_eq!(user.name_beside(&other), "user `admin` (id 1)");
+        assert_eq!(user.name_beside(&elsewhere), "user `admin` (uid u1)");
+        assert_eq!(user.name_beside(&renamed), "user `admin`");
         let named = identity(200, r#"{"id":0,"uid":"service-account:2","login":"sa-1-ci"}"#).unwrap();
         let unnamed = identity(403, r#"{"message":"Endpoint only available for users"}"#).unwrap();
         assert!(named.agrees_with(&unnamed) && !named.agrees_with(&user));

@@ -1,6 +1,9 @@
 //! Whether Grafana sees the same caller, organisation and permissions through `--url` as through `--direct`. Where it does
 //! not, a hop signs in by itself, overwrites the credential, or sets the organisation.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use super::super::identity::Identity;
