@@ -100,7 +100,7 @@ impl Realm {
                     match caller {
                         Caller::User("admin") => admin,
                         Caller::User("editor") => ci,
-                        _ if seen.connection % 2 == 0 => viewer,
+                        _ if seen.connection.is_multiple_of(2) => viewer,
                         _ => ci,
                     },
                 )
