@@ -153,7 +153,7 @@ codes! {
         "Look at the reason in the reference.";
     IdentityDiffers "identity_differs" Fail
         "The header arrives, and Grafana takes the request for another caller: a hop signs in by itself, or overwrites the credential."
-        "Look for a hop that sets `X-JWT-Assertion`, `Cf-Access-Jwt-Assertion`, `X-Goog-IAP-JWT-Assertion`, `X-WEBAUTH-USER`, `Remote-User`, `Authorization` or a session cookie: requests that bring their own `Authorization` must reach Grafana without it.";
+        "Look for a hop that sets `X-JWT-Assertion`, `Cf-Access-Jwt-Assertion`, `X-Goog-IAP-JWT-Assertion`, `X-WEBAUTH-USER`, `Remote-User`, `Authorization` or a session cookie, and let it leave requests alone that bring their own `Authorization`.";
     OrganisationDiffers "organisation_differs" Fail
         "The header arrives, and Grafana is asked for another organisation: a hop sets, changes or removes `X-Grafana-Org-Id`."
         "Look for the hop, and for the `org` settings of the proxy; if that organisation is intended, run this again with `--org`.";

@@ -168,7 +168,7 @@ impl<Tell: FnMut(&Observations, Step, Option<Role>)> Walk<'_, Tell> {
         self.note(role, Step::WebSocket, |way| way.socket = Some(outcome));
     }
 
-    /// Without a credential: what no one is signed in for changes nothing, whatever is sent.
+    /// Without a credential. Where a hop signs in all the same, `/api/health` still changes nothing, whatever is sent.
     async fn limits(&mut self, role: Role, line: &Line<'_>) {
         // What is served without any credential shows no refusal of a cookie.
         if !self.is_open(role) {

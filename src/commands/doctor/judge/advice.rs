@@ -20,7 +20,7 @@ pub(super) fn identity(way: &Way, seen: &Observations, identity: Option<&Identit
              Grafana did not accept it."
         );
     }
-    let rule = "Requests that bring their own `Authorization` must reach Grafana without it.";
+    let rule = "Let it leave requests alone that bring their own `Authorization`.";
     let Some(saw) = saw(way) else {
         return format!(
             "Look for a hop that sets {JWT}, `Authorization`, `X-WEBAUTH-USER`, `Remote-User` or a session cookie. {rule}"
@@ -35,8 +35,8 @@ pub(super) fn identity(way: &Way, seen: &Observations, identity: Option<&Identit
     };
     format!(
         "Look for a hop on either side of the proxy that sets {JWT}{either} or a session cookie, and for one behind the proxy \
-         that sets {behind}`X-WEBAUTH-USER` or `Remote-User`. {rule} The proxy does the same on purpose where \
-         `tokens[].send_file` or `clients.identity_headers` says so."
+         that sets {behind}`X-WEBAUTH-USER` or `Remote-User`. {rule} The proxy's own settings `tokens[].send_file` and \
+         `clients.identity_headers` have the same effect."
     )
 }
 
