@@ -15,22 +15,20 @@ use crate::domain::token::{HashKey, TokenKind};
 pub(super) enum Spelling {
     Bare,
     LowerCase,
-    TrailingBlank,
     Doubled,
     Newline,
     Basic,
 }
 
 impl Spelling {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Bare, Self::LowerCase, Self::TrailingBlank, Self::Doubled, Self::Newline, Self::Basic];
+    /// No trailing blank: every server must take it off (RFC 9110, section 5.5), so it shows nothing.
+    pub(super) const ALL: [Self; 5] = [Self::Bare, Self::LowerCase, Self::Doubled, Self::Newline, Self::Basic];
 
     /// A few words for people.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare token",
             Self::LowerCase => "lower case",
-            Self::TrailingBlank => "trailing blank",
             Self::Doubled => "doubled scheme",
             Self::Newline => "literal \\n",
             Self::Basic => "Basic form",
@@ -108,7 +106,6 @@ impl Credential {
         let bytes = match spelling {
             Spelling::Bare => join(b"", b""),
             Spelling::LowerCase => join(b"bearer ", b""),
-            Spelling::TrailingBlank => join(b"Bearer ", b" "),
             Spelling::Doubled => join(b"Bearer Bearer ", b""),
             Spelling::Newline => join(b"Bearer ", b"\\n"),
             Spelling::Basic => {

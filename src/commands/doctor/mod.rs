@@ -3,6 +3,7 @@
 mod certificate;
 mod credential;
 mod dial;
+mod identity;
 mod judge;
 mod kubernetes;
 mod observations;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::certificate::Certificate;
 use super::credential::{Facts, Spelling};
+use super::identity::Identity;
 use super::kubernetes::Service;
 use super::reply::Reply;
 use super::target::Target;
@@ -105,6 +106,10 @@ pub(super) struct Way {
     pub(super) without: Option<Outcome>,
     /// `/api/org` with the credential, spelt as it should be.
     pub(super) with: Option<Outcome>,
+    /// `/api/user` without a credential, where `/api/org` is served without one.
+    pub(super) user_without: Option<Outcome>,
+    /// `/api/user` with the credential.
+    pub(super) user: Option<Outcome>,
     /// `/api/org` with the credential, damaged.
     pub(super) spellings: Vec<(Spelling, Outcome)>,
     /// `/api/org` with the cookie of a session that is none.
@@ -128,6 +133,8 @@ impl Way {
             health: None,
             without: None,
             with: None,
+            user_without: None,
+            user: None,
             spellings: Vec::new(),
             cookie: None,
             permissions: None,
@@ -139,7 +146,16 @@ impl Way {
 
     /// All answers so far.
     pub(super) fn replies(&self) -> impl Iterator<Item = &Reply> {
-        let single = [&self.health, &self.without, &self.with, &self.cookie, &self.permissions, &self.large_head];
+        let single = [
+            &self.health,
+            &self.without,
+            &self.user_without,
+            &self.with,
+            &self.user,
+            &self.cookie,
+            &self.permissions,
+            &self.large_head,
+        ];
         let several =
             self.spellings.iter().map(|(_, outcome)| outcome).chain(self.bodies.iter().map(|(_, outcome)| outcome));
         let socket = match &self.socket {
@@ -161,14 +177,33 @@ impl Way {
 
     /// The organisation in which the credential has landed.
     pub(super) fn organisation(&self) -> Option<u64> {
-        reply(&self.with).filter(|reply| reply.status == 200)?.body.as_ref()?.get("id")?.as_u64()
+        reply(&self.with).filter(|_| self.is_served())?.body.as_ref()?.get("id")?.as_u64()
     }
-}
 
-impl Way {
-    /// Grafana serves without a credential, too.
-    pub(super) fn is_anonymous(&self) -> bool {
+    /// `/api/org` is served with the credential.
+    pub(super) fn is_served(&self) -> bool {
+        reply(&self.with).is_some_and(|reply| reply.status == 200)
+    }
+
+    /// `/api/org` is served without a credential, too.
+    pub(super) fn is_open(&self) -> bool {
         reply(&self.without).is_some_and(|reply| reply.status == 200)
+    }
+
+    /// The caller that Grafana sees in a request with the credential.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        // Who is refused everywhere is no anonymous visitor.
+        Identity::of(reply(&self.user)?).filter(|identity| self.is_served() || !identity.is_anonymous())
+    }
+
+    /// The caller that Grafana sees in a request without a credential.
+    pub(super) fn identity_without(&self) -> Option<Identity> {
+        Identity::of(reply(&self.user_without)?).filter(|_| self.is_open())
+    }
+
+    /// Grafana serves the credential, and not only because it serves everybody.
+    pub(super) fn accepts(&self) -> bool {
+        self.is_served() && self.identity().map_or(!self.is_open(), |identity| !identity.is_anonymous())
     }
 }
 

@@ -18,8 +18,8 @@ use super::reply::{Question, Reply};
 use super::target::Target;
 use crate::stream::Stream;
 
-/// How much of an answer is read.
-const MOST: usize = 64 * 1024;
+/// How much of a response is read: the permissions of an administrator are long.
+const MOST: usize = 1024 * 1024;
 
 /// What to send.
 pub(super) struct Probe {

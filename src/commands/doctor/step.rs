@@ -25,10 +25,13 @@ pub(super) fn tell(seen: &Observations, step: Step, role: Option<Role>, file: &s
     let found = match (worst, way) {
         (Some(finding), _) => finding.detail.clone(),
         (None, Some(way)) => describe(seen, step, way),
+        (None, None) if step == Step::Comparison => comparison(seen),
         (None, None) => token(seen),
     };
     let weight = worst.map_or(Weight::Ok, |finding| finding.code.weight());
-    Told { step, role, weight, found, again: way.and_then(|way| again(way, step, file)) }
+    // What both ways answer differently shows on the one that callers take.
+    let shown = if step == Step::Comparison { seen.way(Role::Url) } else { way };
+    Told { step, role, weight, found, again: shown.and_then(|way| again(way, step, file)) }
 }
 
 fn token(seen: &Observations) -> String {
@@ -70,10 +73,17 @@ fn describe(seen: &Observations, step: Step, way: &Way) -> String {
             Some(skew) => format!("{} s apart", skew.abs()),
             None => "no answer says the time".to_owned(),
         },
-        Step::NoHeader => refusal_of(&way.without),
+        Step::NoHeader => match way.identity_without() {
+            Some(identity) => format!("{}, as {}", refusal_of(&way.without), identity.name()),
+            None => refusal_of(&way.without),
+        },
         Step::Header => header(way),
         Step::Spellings => spellings(way),
         Step::Cookie => refusal_of(&way.cookie),
+        Step::Identity => match way.identity() {
+            Some(identity) => identity.name(),
+            None => format!("the response does not show it ({})", refusal_of(&way.user)),
+        },
         Step::Organisation => match way.organisation() {
             Some(org) => format!("organisation {org}"),
             None => "the answer names none".to_owned(),
@@ -98,7 +108,21 @@ fn describe(seen: &Observations, step: Step, way: &Way) -> String {
                 if answered { "pass" } else { "are answered by closing: nothing shows" }
             )
         }
-        Step::Token => token(seen),
+        Step::Token | Step::Comparison => token(seen),
+    }
+}
+
+/// What is known to be the same on both ways.
+fn comparison(seen: &Observations) -> String {
+    let both = (seen.way(Role::Url), seen.way(Role::Direct));
+    let (Some(url), Some(direct)) = both else { return "there is one way only".to_owned() };
+    if !url.is_served() || !direct.is_served() {
+        return "not both ways serve the credential".to_owned();
+    }
+    let is_known = |way: &Way| way.identity().is_some();
+    match is_known(url) && is_known(direct) {
+        true => "the same caller, organisation and permissions on both ways, as far as Grafana reports them".to_owned(),
+        false => "the same organisation and permissions on both ways, as far as Grafana reports them".to_owned(),
     }
 }
 
@@ -189,6 +213,7 @@ fn again(way: &Way, step: Step, file: &str) -> Option<String> {
         Step::Proxy => format!("curl -si -H 'X-Token-Proxy-Probe: 1' {} | grep -i saw", url("/api/org")),
         Step::NoHeader => format!("curl -si {}", url("/api/org")),
         Step::Header | Step::Organisation => format!("{token} -H 'X-Token-Proxy-Probe: 1' {}", url("/api/org")),
+        Step::Identity | Step::Comparison => format!("{token} {}", url("/api/user")),
         Step::Permissions => format!("{token} {}", url("/api/access-control/user/permissions")),
         Step::Cookie => {
             format!("curl -si -H 'Cookie: grafana_session=00000000000000000000000000000000' {}", url("/api/org"))

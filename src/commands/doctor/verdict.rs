@@ -151,6 +151,12 @@ codes! {
     GrafanaRefuses "grafana_refuses" Fail
         "The header arrives, and Grafana refuses it."
         "Look at the reason in the reference.";
+    IdentityDiffers "identity_differs" Fail
+        "The header arrives, and Grafana takes the request for another caller: a hop signs in by itself, or overwrites the credential."
+        "Look for a hop that sets `X-JWT-Assertion`, `Cf-Access-Jwt-Assertion`, `X-Goog-IAP-JWT-Assertion`, `X-WEBAUTH-USER`, `Remote-User`, `Authorization` or a session cookie, and let it leave requests alone that bring their own `Authorization`.";
+    OrganisationDiffers "organisation_differs" Fail
+        "The header arrives, and Grafana is asked for another organisation: a hop sets, changes or removes `X-Grafana-Org-Id`."
+        "Look for the hop, and for the `org` settings of the proxy; if that organisation is intended, run this again with `--org`.";
     WrongOrganisation "wrong_organisation" Fail
         "The token works, in another organisation than the one that is wanted."
         "Create a token in the organisation that is wanted: a service account belongs to one.";
@@ -188,8 +194,11 @@ codes! {
         "Cookies are dropped on the way: browsers cannot stay signed in."
         "Let every hop pass `Cookie` as it comes.";
     AnonymousAccess "anonymous_access" Warn
-        "Grafana serves this without any credential, too, so that nothing shows whether the token was accepted."
+        "Grafana serves this without any credential, too: a 200 alone does not show that the token was accepted."
         "Compare what the token may do with what anybody may, or switch `[auth.anonymous]` off.";
+    SignedInByHop "signed_in_by_hop" Warn
+        "A hop signs in requests that bring no credential: a 200 alone does not show that the token was accepted."
+        "Let the hop sign in only people who have signed in to it: until then, everyone who reaches it is that caller.";
     ProxyNotSeen "proxy_not_seen" Warn
         "No grafana-token-proxy is on the way."
         "If one should be: let the Service or the hop point at the proxy's port instead of Grafana's.";

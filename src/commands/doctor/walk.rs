@@ -49,6 +49,9 @@ impl<Tell: FnMut(&Observations, Step, Option<Role>)> Walk<'_, Tell> {
         self.way(Role::Url, &plan.url).await;
         if let Some(direct) = &plan.direct {
             self.way(Role::Direct, direct).await;
+            if plan.credential.is_some() {
+                (self.tell)(self.seen, Step::Comparison, None);
+            }
         }
     }
 
@@ -92,6 +95,11 @@ impl<Tell: FnMut(&Observations, Step, Option<Role>)> Walk<'_, Tell> {
         }
         let outcome = self.ask(line, Probe::get("/api/org").with(ORG, self.org())).await;
         self.note(role, Step::Proxy, |way| way.without = Some(outcome));
+        if self.is_open(role) {
+            // An anonymous visitor, or a hop that signs in by itself?
+            let outcome = self.ask(line, Probe::get("/api/user").with(ORG, self.org())).await;
+            self.change(role, |way| way.user_without = Some(outcome));
+        }
         (self.tell)(self.seen, Step::Clock, Some(role));
         (self.tell)(self.seen, Step::NoHeader, Some(role));
         self.with_credential(role, line).await;
@@ -117,6 +125,7 @@ impl<Tell: FnMut(&Observations, Step, Option<Role>)> Walk<'_, Tell> {
         };
         let authorised = |path, value| Probe::get(path).with(header::AUTHORIZATION, value).with(ORG, self.org());
         let main = authorised("/api/org", credential.value.clone());
+        let user = authorised("/api/user", credential.value.clone());
         let permissions = authorised("/api/access-control/user/permissions", credential.value.clone());
         let spellings: Vec<_> = Spelling::ALL
             .into_iter()
@@ -143,6 +152,11 @@ impl<Tell: FnMut(&Observations, Step, Option<Role>)> Walk<'_, Tell> {
             self.change(role, |way| way.spellings.push((spelling, outcome)));
         }
         (self.tell)(self.seen, Step::Spellings, Some(role));
+        // Who is known and may do nothing is named as well.
+        if matches!(status, 200 | 403) {
+            let outcome = self.ask(line, user).await;
+            self.note(role, Step::Identity, |way| way.user = Some(outcome));
+        }
         if status != 200 {
             return;
         }
@@ -154,11 +168,14 @@ impl<Tell: FnMut(&Observations, Step, Option<Role>)> Walk<'_, Tell> {
         self.note(role, Step::WebSocket, |way| way.socket = Some(outcome));
     }
 
-    /// Without a credential: what no one is signed in for changes nothing, whatever is sent.
+    /// Without a credential. Where a hop signs in all the same, `/api/health` still changes nothing, whatever is sent.
     async fn limits(&mut self, role: Role, line: &Line<'_>) {
-        let cookie = HeaderValue::from_static("grafana_session=00000000000000000000000000000000");
-        let outcome = self.ask(line, Probe::get("/api/org").with(header::COOKIE, Some(cookie))).await;
-        self.note(role, Step::Cookie, |way| way.cookie = Some(outcome));
+        // What is served without any credential shows no refusal of a cookie.
+        if !self.is_open(role) {
+            let cookie = HeaderValue::from_static("grafana_session=00000000000000000000000000000000");
+            let outcome = self.ask(line, Probe::get("/api/org").with(header::COOKIE, Some(cookie))).await;
+            self.note(role, Step::Cookie, |way| way.cookie = Some(outcome));
+        }
         let padding = HeaderValue::try_from("x".repeat(LARGE_HEAD)).ok();
         let outcome = self.ask(line, Probe::get("/api/health").with(PADDING, padding)).await;
         self.note(role, Step::LargeHeader, |way| way.large_head = Some(outcome));
@@ -175,6 +192,10 @@ impl<Tell: FnMut(&Observations, Step, Option<Role>)> Walk<'_, Tell> {
         }
         (self.tell)(self.seen, Step::LargeBody, Some(role));
         (self.tell)(self.seen, Step::Limits, Some(role));
+    }
+
+    fn is_open(&self, role: Role) -> bool {
+        self.seen.way(role).is_some_and(Way::is_open)
     }
 
     fn org(&self) -> Option<HeaderValue> {

@@ -3,8 +3,10 @@
 
 mod chain;
 mod ends;
+mod identity;
 mod nginx;
 mod peers;
+mod realm;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use super::super::observations::{Observations, Role, Way, reply};
 use super::super::reply::{Refusal, Reply, Saw};
 use super::super::verdict::Code;
 use super::way::{is_unreachable, trouble_finding};
-use super::{Finding, Step};
+use super::{Finding, Step, identity};
 use crate::domain::credential::AuthForm;
 use crate::domain::reason::{Reason, Source};
 use crate::domain::token::TokenKind;
@@ -103,8 +103,10 @@ fn refused(way: &Way, seen: &Observations, credential: &Facts, reply: &Reply, re
         true => (Code::LostAfterProxy, Code::ChangedAfterProxy),
         false => (Code::LostOnTheWay, Code::ChangedOnTheWay),
     };
-    let works_directly =
-        way.role == Role::Url && seen.way(Role::Direct).is_some_and(|direct| is_ok(direct) && !direct.is_anonymous());
+    if let Some(found) = identity::refused_through_url(way, seen, reply, refusal) {
+        return found;
+    }
+    let works_directly = way.role == Role::Url && seen.way(Role::Direct).is_some_and(Way::accepts);
     match refusal.reason {
         // The checksum held here, and held no longer when the proxy looked, which it does before it sends.
         Reason::TokenMalformed | Reason::TokenWrongKind if is_token && behind && refusal.told => {
@@ -146,14 +148,10 @@ fn grafana_refuses(way: &Way, reply: &Reply, refusal: &Refusal) -> Finding {
     Finding::new(Code::GrafanaRefuses, Step::Header, way.role, detail).because(refusal.reason, &refusal.hint)
 }
 
-fn is_ok(way: &Way) -> bool {
-    reply(&way.with).is_some_and(|reply| reply.status == 200)
-}
-
 /// What the token may do, where it is taken.
 pub(super) fn rights(way: &Way, seen: &Observations) -> Vec<Finding> {
     let mut found = Vec::new();
-    if !is_ok(way) {
+    if !way.is_served() {
         return found;
     }
     if let (Some(wanted), Some(landed)) = (seen.org, way.organisation())
@@ -171,9 +169,6 @@ pub(super) fn rights(way: &Way, seen: &Observations) -> Vec<Finding> {
             found.push(finding.because(Reason::PermissionMissing, ""));
         }
     }
-    if way.is_anonymous() {
-        let detail = "`/api/org` answers 200 without a credential";
-        found.push(Finding::new(Code::AnonymousAccess, Step::NoHeader, way.role, detail));
-    }
+    found.extend(identity::open(way, seen));
     found
 }

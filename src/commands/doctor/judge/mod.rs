@@ -2,8 +2,10 @@
 //! it.
 //!
 //! What breaks everything behind it comes first: the way to Grafana, then the token, then the journey of the header, then
-//! what the token may do, and last which limits bite.
+//! whether it leads to the same caller on both ways, then what the token may do, and last which limits bite.
 
+mod advice;
+mod identity;
 mod journey;
 mod limits;
 #[cfg(test)]
@@ -43,12 +45,14 @@ steps! {
     Header "header"
     Spellings "spellings"
     Cookie "cookie"
+    Identity "identity"
     Organisation "organisation"
     Permissions "permissions"
     Limits "rate_limits"
     WebSocket "websocket"
     LargeHeader "large_header"
     LargeBody "large_body"
+    Comparison "comparison"
 }
 
 /// One thing that is wrong or worth a warning.
@@ -97,13 +101,19 @@ pub(super) fn findings(seen: &Observations) -> Vec<Finding> {
         let unusable = Finding::new(Code::TokenUnusable, Step::Token, Role::Url, problem.detail.clone());
         found.push(Finding { role: None, ..unusable.because(problem.reason, &problem.hint) });
     }
-    found.extend(seen.ways.iter().filter_map(|way| journey::judge(way, seen)));
+    found.extend(url.and_then(|way| journey::judge(way, seen)));
+    found.extend(identity::judge(seen));
+    found.extend(direct.and_then(|way| journey::judge(way, seen)));
     if !reaches_nothing {
         found.extend(of_direct);
     }
     found.extend(seen.ways.iter().flat_map(|way| journey::rights(way, seen)));
     found.extend(seen.ways.iter().flat_map(|way| limits::judge(way, seen)));
     found.extend(url.and_then(|way| way::without_proxy(way, seen)));
+    // The same hop, which the difference names already.
+    if found.iter().any(|finding| finding.code == Code::IdentityDiffers) {
+        found.retain(|finding| finding.code != Code::SignedInByHop);
+    }
     found
 }
 

@@ -14,16 +14,16 @@ use super::super::verdict::Code;
 use super::*;
 use crate::domain::token::HashKey;
 
-const TOKEN: &str = "glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a";
-const NONE_401: &str =
+pub(super) const TOKEN: &str = "glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a";
+pub(super) const NONE_401: &str =
     r#"{"extra":null,"message":"Unauthorized","messageId":"auth.unauthorized","statusCode":401,"traceID":""}"#;
-const UNKNOWN_401: &str = r#"{"message":"Unauthorized","traceID":""}"#;
-const SAW: &str =
+pub(super) const UNKNOWN_401: &str = r#"{"message":"Unauthorized","traceID":""}"#;
+pub(super) const SAW: &str =
     "x-token-proxy-saw: probe=p; auth_received=bearer; token_kind=service_account; auth_sent=bearer; version=1";
-const SAW_NONE: &str = "x-token-proxy-saw: probe=p; auth_received=none; auth_sent=none; version=1";
+pub(super) const SAW_NONE: &str = "x-token-proxy-saw: probe=p; auth_received=none; auth_sent=none; version=1";
 
 /// An answer of Grafana's to a request with or without the token, with further header lines.
-fn answer(authorised: bool, status: u16, lines: &[&str], body: &str) -> Outcome {
+pub(super) fn answer(authorised: bool, status: u16, lines: &[&str], body: &str) -> Outcome {
     let mut sent = HeaderMap::new();
     if authorised {
         sent.insert(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {TOKEN}")).unwrap());
@@ -39,13 +39,13 @@ fn answer(authorised: bool, status: u16, lines: &[&str], body: &str) -> Outcome 
 }
 
 /// One of Grafana's own, with its marks.
-fn grafana(authorised: bool, status: u16, more: &[&str], body: &str) -> Option<Outcome> {
+pub(super) fn grafana(authorised: bool, status: u16, more: &[&str], body: &str) -> Option<Outcome> {
     let marks = ["content-type: application/json; charset=UTF-8", "cache-control: no-store", "x-frame-options: deny"];
     Some(answer(authorised, status, &[&marks, more].concat(), body))
 }
 
 /// A way on which all is well; through a proxy where there is one.
-fn way(role: Role, saw: Option<&str>) -> Way {
+pub(super) fn way(role: Role, saw: Option<&str>) -> Way {
     let mut way = Way::new(role, Target::parse("http://127.0.0.1:3000").unwrap());
     let saw: Vec<&str> = saw.into_iter().collect();
     let none: Vec<&str> = if saw.is_empty() { vec![] } else { vec![SAW_NONE] };
@@ -61,7 +61,7 @@ fn way(role: Role, saw: Option<&str>) -> Way {
     way
 }
 
-fn healthy() -> Observations {
+pub(super) fn healthy() -> Observations {
     Observations {
         ways: vec![way(Role::Url, Some(SAW)), way(Role::Direct, None)],
         credential: Some(Credential::read(TOKEN.as_bytes(), &HashKey::from_bytes([7; 16]), 0).facts),
@@ -266,7 +266,9 @@ fn a_token_is_judged_before_its_journey_and_its_rights_after() {
     assert_eq!(concluded(|seen| seen.org = Some(2)), Code::WrongOrganisation);
     assert_eq!(concluded(|seen| seen.org = Some(1)), Code::Healthy);
     assert_eq!(concluded(|seen| seen.needs.push("folders:write".into())), Code::PermissionMissing);
-    assert_eq!(concluded(|seen| seen.ways[0].without = grafana(false, 200, &[SAW_NONE], "{}")), Code::AnonymousAccess);
+    let open = |way: &mut Way| way.without = grafana(false, 200, &[SAW_NONE], "{}");
+    assert_eq!(concluded(|seen| seen.ways.iter_mut().for_each(open)), Code::AnonymousAccess);
+    assert_eq!(concluded(|seen| open(&mut seen.ways[0])), Code::SignedInByHop);
     assert_eq!(
         concluded(|seen| {
             seen.credential = None;
@@ -365,7 +367,7 @@ fn a_failure_wins_over_a_warning_and_the_rest_is_told_once() {
     seen.ways[0].bodies = vec![(ORDINARY, answer(false, 413, &[], ""))];
     let verdict = judge(&seen);
     assert_eq!(verdict.code(), Code::LargeBodyRefused);
-    assert_eq!(verdict.others.iter().map(|other| other.code).collect::<Vec<_>>(), [Code::AnonymousAccess]);
+    assert_eq!(verdict.others.iter().map(|other| other.code).collect::<Vec<_>>(), [Code::SignedInByHop]);
 }
 
 proptest! {
