@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use crate::domain::path_rule::is_plain;
+use crate::domain::path_rule::is_unambiguous;
 
 const ORGANISATION: &str = "the path `/api/orgs/…`";
 const SWITCH: &str = "the path that switches the user to an organisation";
@@ -22,7 +22,7 @@ pub(super) fn other_in_path(path: &str, pinned: Option<i64>) -> Option<&'static 
     if memchr::memchr(b'%', bytes).is_none() && !holds(b"orgs") && !holds(b"using") {
         return None;
     }
-    if !is_plain(path) {
+    if !is_unambiguous(path) {
         return mentions(bytes).then_some(DISGUISED);
     }
     let segments: Vec<Cow<'_, str>> =

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use crate::domain::path_rule::is_plain;
+use crate::domain::path_rule::is_unambiguous;
 
 const WAY: &str = "the path's namespace";
 const DISGUISED: &str = "a path that reaches `/apis/…/namespaces/` by dots, `//` or escapes";
@@ -19,7 +19,7 @@ pub(super) fn other_in_path(path: &str, pinned: Option<i64>) -> Option<&'static 
     if !may_name(path) {
         return None;
     }
-    if !is_plain(path) {
+    if !is_unambiguous(path) {
         return mentions(path).then_some(DISGUISED);
     }
     let mut segments = path.split('/').map(decode);
