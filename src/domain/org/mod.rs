@@ -3,6 +3,7 @@
 mod alias;
 mod api_path;
 mod namespace;
+mod segments;
 mod value;
 
 pub use self::alias::is_alias;
