@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
+use super::OrgRefusal;
 use super::segments::{as_anything_reads, as_decoded_before, as_grafana_reads};
 use crate::domain::path_rule::is_unambiguous;
 
-const WAY: &str = "the path's namespace";
-const UNNAMED: &str = "a path below `/apis/` without a namespace";
-const DISGUISED: &str = "a path that reaches `/apis/` by dots, `//` or escapes";
+const WAY: OrgRefusal = OrgRefusal::Other("the path's namespace");
+const DISGUISED: OrgRefusal = OrgRefusal::Other("a path that reaches `/apis/` by dots, `//` or escapes");
 
 /// How many segments a sub-path has at most, from which Grafana is served.
 const SUB_PATH: usize = 3;
@@ -21,12 +21,12 @@ enum Named {
     /// It asks what there is: groups, versions and kinds are the same for all organisations.
     Discovery,
     Pinned,
-    Other(&'static str),
+    Refused(OrgRefusal),
 }
 
-/// Where a path names another organisation than the pinned one (any, where none is pinned), hides which, or names none
-/// where the API needs one.
-pub(super) fn other_in_path(path: &str, pinned: Option<i64>) -> Option<&'static str> {
+/// Refuses a path that names another organisation than the pinned one (any, where none is pinned), hides which, or names
+/// none where the API needs one.
+pub(super) fn refusal_of(path: &str, pinned: Option<i64>) -> Option<OrgRefusal> {
     if !may_be_api(path) {
         return None;
     }
@@ -35,15 +35,15 @@ pub(super) fn other_in_path(path: &str, pinned: Option<i64>) -> Option<&'static 
     }
     let segments = as_grafana_reads(path);
     let named = find(&segments, pinned);
-    if let Named::Other(way) = named {
-        return Some(way);
+    if let Named::Refused(refusal) = named {
+        return Some(refusal);
     }
     as_decoded_before(&segments).and_then(|segments| (find(&segments, pinned) != named).then_some(DISGUISED))
 }
 
 fn find(segments: &[Cow<'_, str>], pinned: Option<i64>) -> Named {
     if names_other_anywhere(segments, pinned) {
-        return Named::Other(WAY);
+        return Named::Refused(WAY);
     }
     let Some(segments) = behind_root(segments) else { return Named::Elsewhere };
     // An empty last segment is a final slash.
@@ -55,9 +55,9 @@ fn find(segments: &[Cow<'_, str>], pinned: Option<i64>) -> Named {
     };
     match rest {
         [word, namespace, ..] if word == "namespaces" && !namespace.is_empty() => {
-            if pinned.is_some() && organisation(namespace) == pinned { Named::Pinned } else { Named::Other(WAY) }
+            if pinned.is_some() && organisation(namespace) == pinned { Named::Pinned } else { Named::Refused(WAY) }
         }
-        _ => Named::Other(UNNAMED),
+        _ => Named::Refused(OrgRefusal::NoNamespace),
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
             ("//api/../org", 2),
             ("/", 2),
         ] {
-            assert_eq!(other_in_path(path, Some(pinned)), None, "{path}");
+            assert_eq!(refusal_of(path, Some(pinned)), None, "{path}");
         }
     }
 
@@ -184,10 +184,10 @@ mod tests {
             "/grafana/apis/g/v1/namespaces/org-3",
             "/apis/namespaces/org-2/namespaces/org-3/x",
         ] {
-            assert_eq!(other_in_path(path, Some(2)), Some(WAY), "{path}");
-            assert_eq!(other_in_path(path, None), Some(WAY), "{path}");
+            assert_eq!(refusal_of(path, Some(2)), Some(WAY), "{path}");
+            assert_eq!(refusal_of(path, None), Some(WAY), "{path}");
         }
-        assert_eq!(other_in_path("/apis/g/v1/namespaces/org-2", None), Some(WAY));
+        assert_eq!(refusal_of("/apis/g/v1/namespaces/org-2", None), Some(WAY));
     }
 
     #[test]
@@ -213,12 +213,12 @@ mod tests {
             "/grafanaapis/dashboard.grafana.app/v1/dashboards",
             "/openapi/v3/apis/g/v1/x",
         ] {
-            assert_eq!(other_in_path(path, Some(2)), Some(UNNAMED), "{path}");
-            assert!(other_in_path(path, None).is_some(), "{path}");
+            assert_eq!(refusal_of(path, Some(2)), Some(OrgRefusal::NoNamespace), "{path}");
+            assert!(refusal_of(path, None).is_some(), "{path}");
         }
         for path in ["/apis/g/v1/watch/namespaces/org-3/x", "/grafanaapis/dashboard.grafana.app/v1/namespaces/org-3/x"]
         {
-            assert_eq!(other_in_path(path, Some(2)), Some(WAY), "{path}");
+            assert_eq!(refusal_of(path, Some(2)), Some(WAY), "{path}");
         }
     }
 
@@ -254,7 +254,7 @@ mod tests {
             "/apis/g%252fv1/x",
             "/grafanaapis//dashboard.grafana.app/v1/dashboards",
         ] {
-            assert_eq!(other_in_path(path, Some(2)), Some(DISGUISED), "{path}");
+            assert_eq!(refusal_of(path, Some(2)), Some(DISGUISED), "{path}");
         }
     }
 
@@ -264,7 +264,7 @@ mod tests {
             before in "(/[a-z.%2fe]{0,4}){0,3}", between in "(/[a-z.%2f5c]{0,4}){0,3}", org in 3..9u8, after in "(/[a-z]*)?",
         ) {
             let path = format!("{before}/apis{between}/namespaces/org-{org}{after}");
-            prop_assert!(other_in_path(&path, Some(2)).is_some(), "{}", path);
+            prop_assert!(refusal_of(&path, Some(2)).is_some(), "{}", path);
         }
 
         #[test]
@@ -278,13 +278,13 @@ mod tests {
                 _ => format!("%25{byte:02x}"),
             }).collect();
             let path = format!("{before}/{word}/{group}/v1/{resource}{after}");
-            prop_assert!(other_in_path(&path, Some(2)).is_some(), "{}", path);
+            prop_assert!(refusal_of(&path, Some(2)).is_some(), "{}", path);
         }
 
         #[test]
         fn any_path_is_read(path: String) {
-            if other_in_path(&path, Some(2)).is_some() {
-                prop_assert!(other_in_path(&path, None).is_some());
+            if refusal_of(&path, Some(2)).is_some() {
+                prop_assert!(refusal_of(&path, None).is_some());
             }
         }
     }

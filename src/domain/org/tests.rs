@@ -61,7 +61,7 @@ fn two_different_headers_are_refused() {
     for mode in [OrgMode::Fill, OrgMode::Pin] {
         for lines in [["3", "4"], ["2", "abc"], ["abc", "2"], ["abc", "xyz"], ["", "2"]] {
             let refused = asked(&lines, "/", &settings(mode, 2));
-            assert_eq!(refused, Err(OrgRefusal { way: TWO_HEADERS }), "{mode:?} {lines:?}");
+            assert_eq!(refused, Err(OrgRefusal::Other(TWO_HEADERS)), "{mode:?} {lines:?}");
         }
     }
     assert!(asked(&["-1", "-1"], "/", &settings(OrgMode::Fill, 2)).is_err());
@@ -81,9 +81,11 @@ fn pin_refuses_every_way_to_another_organisation() {
         (&[], "/apis/g/v1/namespaces/org-3/x"),
         (&[], "/apis/g/v1/namespaces/default/x"),
         (&[], "/x/../apis/g/v1/namespaces/org-2/x"),
+        (&[], "/apis/g/v1/dashboards"),
+        (&[], "/profile/switch-org/3"),
     ] {
         let refused = asked(lines, target, &pin);
-        assert!(refused.is_err_and(|refusal| !refusal.way.is_empty()), "{lines:?} {target}");
+        assert!(refused.is_err(), "{lines:?} {target}");
     }
     for (lines, target) in [
         (&[][..], "/api/org"),
@@ -94,6 +96,8 @@ fn pin_refuses_every_way_to_another_organisation() {
         (&[], "/api/org?orgId=2&targetOrgId=2"),
         (&[], "/api/org?orgId=abc"),
         (&[], "/apis/g/v1/namespaces/org-2/x"),
+        (&[], "/apis/g/v1"),
+        (&[], "/profile/switch-org/2"),
     ] {
         assert_eq!(asked(lines, target, &pin), granted(H::Set(2), 2, By::Default), "{lines:?} {target}");
     }
@@ -105,7 +109,13 @@ fn pin_without_an_organisation_drops_the_header_and_refuses_the_rest() {
     for lines in [&[][..], &["3"], &["abc"], &["3", "3"]] {
         assert_eq!(asked(lines, "/api/org", &pin), granted(H::Remove, None, By::None), "{lines:?}");
     }
-    for target in ["/?targetOrgId=1", "/?orgId=1", "/apis/g/v1/namespaces/default/x"] {
+    for target in [
+        "/?targetOrgId=1",
+        "/?orgId=1",
+        "/apis/g/v1/namespaces/default/x",
+        "/apis/g/v1/dashboards",
+        "/profile/switch-org/1",
+    ] {
         assert!(asked(&[], target, &pin).is_err(), "{target}");
     }
 }
@@ -117,6 +127,24 @@ fn off_touches_nothing() {
     assert_eq!(asked(&["3", "4"], "/?orgId=9", &off), granted(H::Keep, None, By::None));
     assert_eq!(asked(&["3"], "/?orgId=9", &off), granted(H::Keep, 3, By::Client));
     assert_eq!(asked(&[], "/?targetOrgId=9", &off), granted(H::Keep, 9, By::Client));
+}
+
+#[test]
+fn a_request_to_an_unknown_host_lacks_an_organisation_only_where_hosts_choose_it() {
+    let by_host = vec![("a.example.com".to_owned(), 2)];
+    let pin = Settings { by_host, ..settings(OrgMode::Pin, None) };
+    let found = |closer, settings: &Settings| decide(&[], "/api/org", None, closer, settings).unwrap();
+    assert!(pin.lacks_organisation(&found(None, &pin)));
+    assert!(!pin.lacks_organisation(&found(Some((2, By::Host)), &pin)));
+    assert!(!pin.lacks_organisation(&found(Some((3, By::Token)), &pin)));
+    for other in [
+        Settings { default: Some(1), ..pin.clone() },
+        Settings { mode: OrgMode::Fill, ..pin.clone() },
+        Settings { mode: OrgMode::Off, ..pin.clone() },
+        settings(OrgMode::Pin, None),
+    ] {
+        assert!(!other.lacks_organisation(&found(None, &other)), "{other:?}");
+    }
 }
 
 proptest! {
