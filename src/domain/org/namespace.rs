@@ -113,12 +113,11 @@ fn may_name(path: &str) -> bool {
     let mut is_below_api = false;
     for (at, segment) in segments.iter().enumerate() {
         let behind = segments.get(at + 1..).unwrap_or_default();
-        let next = behind.first().map_or(&[][..], |next| next);
-        if is_root(segment, next) {
+        let next = behind.iter().find(|segment| !matches!(&segment[..], b"" | b"." | b".."));
+        if is_root(segment, next.map_or(&[], |next| next)) {
             // Dots lead out of `/api/`, too.
             let is_root = climbs || !is_below_api;
-            let deep = behind.iter().filter(|segment| *segment != b"..").count() > 2;
-            if (is_root && deep) || behind.iter().any(|segment| segment == b"namespaces") {
+            if (is_root && behind.len() > 2) || behind.iter().any(|segment| segment == b"namespaces") {
                 return true;
             }
         }
@@ -249,6 +248,10 @@ mod tests {
             "/apis/g/v1%2fx",
             "/apis/g/v1\\x",
             "/apis;a=b/g/v1/x",
+            "/apis/;g/v1/x",
+            "/apis/g/v1/;x",
+            "/apis/g/v1/.",
+            "/apis/g//v1",
             "/%2561pis/g/v1/x",
             "/%252561pis/g/v1/x",
             "/apis/g%252fv1/x",

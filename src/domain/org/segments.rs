@@ -26,12 +26,11 @@ pub(super) fn as_decoded_before(segments: &[Cow<'_, str>]) -> Option<Vec<Cow<'st
 }
 
 /// All segments that anything on the way may read: decoded as often as may be, split at `/` and `\`, and without
-/// parameters, since `orgs;a=b` is `orgs` to a reader that knows them (RFC 3986 §3.3). Empty ones and `.` are left out.
+/// parameters, since `orgs;a=b` is `orgs` to a reader that knows them (RFC 3986 §3.3).
 pub(super) fn as_anything_reads(path: &str) -> Vec<Vec<u8>> {
     decode_fully(path.as_bytes())
         .split(|byte| matches!(byte, b'/' | b'\\'))
         .map(|segment| segment.split(|byte| *byte == b';').next().unwrap_or(segment))
-        .filter(|segment| !matches!(*segment, b"" | b"."))
         .map(<[u8]>::to_vec)
         .collect()
 }
