@@ -29,4 +29,18 @@ fuzz_target!(|data: &[u8]| {
     }
     let namespace = path.strip_prefix("/apis/g/v/namespaces/").map(|rest| rest.split('/').next().unwrap_or(rest));
     assert!(!namespace.and_then(|name| name.strip_prefix("org-")).is_some_and(other), "namespace");
+    // Decoded as Grafana does, and as a proxy in front of it may once more.
+    let once: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
+    let twice: Vec<u8> = percent_encoding::percent_decode(&once).collect();
+    for reading in [once, twice].iter().filter_map(|bytes| std::str::from_utf8(bytes).ok()) {
+        let segments: Vec<&str> = reading.trim_matches('/').split('/').collect();
+        match segments[..] {
+            ["profile", "switch-org", org, ..] | [_, "profile", "switch-org", org, ..] => assert!(!other(org), "switch"),
+            ["apis", _, _, "watch", "namespaces", org, ..] | ["apis", _, _, "namespaces", org, ..] => {
+                assert_eq!(org.strip_prefix("org-").and_then(|org| org.parse().ok()), Some(PINNED), "namespace");
+            }
+            ["apis", _, _, _, ..] => panic!("no namespace"),
+            _ => {}
+        }
+    }
 });

@@ -112,7 +112,8 @@ fn loops(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
 
 fn organisation(config: &Config, origins: &Origins, mistakes: &mut Vec<Mistake>) {
     match (config.org.mode, config.org.default) {
-        (OrgMode::Pin, None) => {
+        // Requests to other hosts are refused: nothing is left open.
+        (OrgMode::Pin, None) if config.org.by_host.is_empty() => {
             let flaw = Flaw::new(
                 "pins no organisation: the header is dropped, and every other way in is refused",
                 "set org.default to the organisation that callers may reach",

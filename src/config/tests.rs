@@ -217,6 +217,7 @@ fn settings_that_cancel_each_other_are_warnings() {
         let effective = from_text(text);
         assert_eq!((effective.errors().count(), effective.warnings().count()), (0, 1), "{text}");
     }
+    assert_eq!(summaries(&from_text("org: { mode: pin, by_host: { a.example.com: 2 } }")), Vec::<String>::new());
 }
 
 #[test]

@@ -128,9 +128,14 @@ pub fn decide<'h>(
     let learned = || found.key.filter(|_| policy.org.learn).and_then(learned).map(|org| (org, OrgBy::Learned));
     let closer = of_caller.or_else(|| of_host(asked, policy)).or_else(learned);
     match org::decide(&asked.head.organisation, asked.uri.path(), asked.uri.query(), closer, &policy.org) {
+        // Health checks by address and static files belong to no organisation.
+        Ok(org) if policy.org.lacks_organisation(&org) && !policy.exempt.matches(asked.uri) => {
+            found.refusal = Some(override_refused(org::OrgRefusal::UnknownHost, &policy.org, closer));
+            return found;
+        }
         Ok(org) => found.org = org,
         Err(refusal) => {
-            found.refusal = Some(override_refused(&refusal, &policy.org, closer));
+            found.refusal = Some(override_refused(refusal, &policy.org, closer));
             return found;
         }
     }
@@ -243,17 +248,40 @@ fn conflict(credential: &Judgement<'_>) -> Option<Refused> {
     })
 }
 
-fn override_refused(refusal: &org::OrgRefusal, settings: &org::Settings, closer: Option<(u32, OrgBy)>) -> Refused {
-    let pinned = match (settings.mode, closer.map(|(org, _)| org).or(settings.default)) {
+fn override_refused(refusal: org::OrgRefusal, settings: &org::Settings, closer: Option<(u32, OrgBy)>) -> Refused {
+    let ours = closer.map(|(org, _)| org).or(settings.default);
+    let pinned = match (settings.mode, ours) {
         (org::OrgMode::Pin, Some(org)) => format!("the proxy pins organisation {org}"),
         (org::OrgMode::Pin, None) => "the proxy lets nobody choose an organisation".into(),
         _ => "the request contradicts itself".into(),
     };
-    Refused {
-        reason: Reason::OrgOverrideRefused,
-        detail: format!("The request names another organisation in {}, and {pinned}.", refusal.way),
-        hint: format!("Remove the organisation from {}, or ask the operator for `org.mode: fill`.", refusal.way),
-    }
+    let (detail, hint) = match refusal {
+        org::OrgRefusal::Other(way) => (
+            format!("The request names another organisation in {way}, and {pinned}."),
+            format!("Remove the organisation from {way}, or ask the operator for `org.mode: fill`."),
+        ),
+        org::OrgRefusal::NoNamespace => {
+            let namespace = match ours {
+                Some(1) => "/default".into(),
+                Some(org) => format!("/org-{org}"),
+                None => String::new(),
+            };
+            (
+                format!("The path is below `/apis/` and names no namespace, so no organisation either, and {pinned}."),
+                format!(
+                    "Name the namespace, as `/apis/<group>/<version>/namespaces{namespace}/…`, or ask the operator for \
+                     `org.mode: fill`."
+                ),
+            )
+        }
+        org::OrgRefusal::UnknownHost => (
+            "`Host` names no organisation of `org.by_host`, and `org.mode: pin` lets the request reach no other."
+                .into(),
+            "Use a host name that `org.by_host` lists, or ask the operator to add this one, or to set `org.default`."
+                .into(),
+        ),
+    };
+    Refused { reason: Reason::OrgOverrideRefused, detail, hint }
 }
 
 /// Whom a limit refuses.

@@ -149,6 +149,35 @@ fn a_dear_request_spends_more() {
 }
 
 #[test]
+fn no_spelling_of_a_dear_path_makes_it_cheaper() {
+    let origin = Origin::ok();
+    let arguments = ["--rate", "1/h", "--burst", "100", "--limits-cost", "/api/ds/query=5,/api/search=2"];
+    let program = Program::before(&origin.url(), &arguments);
+    let mut before = 100;
+    for (path, cost) in [
+        ("/api/ds/query", 5),
+        ("/api/ds/quer%79", 5),
+        ("/%61pi/ds/query?x", 5),
+        ("/api/ds/quer%2579", 5),
+        ("/api/ds%2fquery", 5),
+        ("/api//ds/query", 5),
+        ("/api/ds/query/", 5),
+        ("/api/searc%68", 5),
+        ("/api/search", 2),
+        ("/api/health%7a", 5),
+        ("/public/%61pp.js", 5),
+        ("/api/datasources/name/My%20Data%3A1", 1),
+    ] {
+        let answer = get(program.data, path, &[&known()]);
+        let left = answer.header("ratelimit").unwrap_or_else(|| panic!("{path}: not limited"));
+        let left = left.strip_prefix("\"token\";r=").unwrap().split(';').next().unwrap().parse::<u32>().unwrap();
+        assert_eq!((answer.status, before - left), (200, cost), "{path}");
+        before = left;
+    }
+    assert_eq!(get(program.data, "/public/app%20new.js", &[&known()]).header("ratelimit"), None);
+}
+
+#[test]
 fn so_many_answers_of_a_token_are_outstanding_and_no_more() {
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     let open = Arc::clone(&gate);

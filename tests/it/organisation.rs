@@ -53,6 +53,20 @@ fn pin_lets_no_other_organisation_through() {
         ("/api/user/using/3", ""),
         ("/api/users/7/using/3", ""),
         ("/api//orgs/2", ""),
+        ("/profile/switch-org/3", ""),
+        ("/grafana/%70rofile/switch-or%67/3", ""),
+        ("/grafanaprofile/switch-org/3", ""),
+        ("/profile//switch-org/2", ""),
+        ("/profile/switch%252dorg/2", ""),
+        ("/grafanaapi/orgs/3", ""),
+        ("/apis/dashboard.grafana.app/v1/dashboards", ""),
+        ("/%61pis/dashboard.grafana.app/v1/dashboards?watch=true", ""),
+        ("/grafana/apis/dashboard.grafana.app/v1/namespaces", ""),
+        ("/apis/dashboard.grafana.app/v1/watch/dashboards", ""),
+        ("/apis/dashboard.grafana.app/v1/watch/namespaces/org-3/dashboards", ""),
+        ("/grafanaapis/dashboard.grafana.app/v1/dashboards", ""),
+        ("//apis/dashboard.grafana.app/v1/dashboards", ""),
+        ("/apis/dashboard.grafana.app/v1/namespaces/org-2/..%252f..%252forg-3/dashboards", ""),
     ] {
         let lines: Vec<&str> = Some(line).filter(|line| !line.is_empty()).into_iter().collect();
         let answer = get(program.data, path, &lines);
@@ -64,6 +78,10 @@ fn pin_lets_no_other_organisation_through() {
         ("/api/org?orgId=2", "X-Other: 1"),
         ("/api/org?targetOrgId=2", "X_Grafana_Org_Id: 3"),
         ("/apis/dashboard.grafana.app/v1/namespaces/org-2/dashboards", "X-Other: 1"),
+        ("/apis/dashboard.grafana.app/v1/watch/namespaces/org-2/dashboards", "X-Other: 1"),
+        ("/apis/dashboard.grafana.app/v1/", "X-Other: 1"),
+        ("/profile/switch-org/2", "X-Other: 1"),
+        ("/api/datasources/proxy/1/apis/apps/v1/deployments", "X-Other: 1"),
     ] {
         assert_eq!(get(program.data, path, &[line]).status, 200, "{path} {line}");
         assert_eq!(sent(&origin), ["2"], "{path} {line}");
@@ -105,6 +123,36 @@ fn each_host_may_have_an_organisation_of_its_own() {
         if mode == "pin" {
             assert_eq!(sent("team-a.example.com", "X-Grafana-Org-Id: 1\r\n"), None, "another host's");
         }
+    }
+}
+
+#[test]
+fn under_pin_a_host_without_an_organisation_reaches_none() {
+    let origin = Origin::ok();
+    let by_host = ["--org-by-host", "team-a.example.com=2"];
+    let ask = |program: &Program, host: &str, path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        crate::support::ask(program.data, request).unwrap()
+    };
+    let program = Program::before(&origin.url(), &[&by_host[..], &["--org-mode", "pin"]].concat());
+    for host in ["other.example.com", "127.0.0.1:3001", "team-a.example.com.evil", "ateam-a.example.com"] {
+        let refused = ask(&program, host, "/api/org");
+        assert_eq!((refused.status, refused.reason()), (403, Some("org_override_refused")), "{host}");
+        let line = program.refusal(refused.header("x-request-id").unwrap());
+        assert!(line["detail"].as_str().unwrap().contains("`Host` names no organisation of `org.by_host`"), "{line}");
+        // A health check knows the address and no name; static files are the same for all.
+        for path in ["/api/health", "/public/build/app.js"] {
+            assert_eq!(ask(&program, host, path).status, 200, "{host} {path}");
+            assert_eq!(sent(&origin), Vec::<String>::new(), "{host} {path}");
+        }
+        assert_eq!(ask(&program, host, "/public/%2e%2e/api/org").status, 403, "{host}");
+    }
+    assert_eq!(ask(&program, "team-a.example.com", "/api/org").status, 200);
+    assert_eq!(sent(&origin), ["2"]);
+    // Where something else gives an organisation, or nothing is pinned, the host need not.
+    for more in [&["--org", "1", "--org-mode", "pin"][..], &["--org-mode", "fill"]] {
+        let program = Program::before(&origin.url(), &[&by_host[..], more].concat());
+        assert_eq!(ask(&program, "other.example.com", "/api/org").status, 200, "{more:?}");
     }
 }
 

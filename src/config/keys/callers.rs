@@ -76,7 +76,7 @@ pub(super) const CREDENTIAL_KEYS: &[Key] = &[
         kind: Kind::HostOrganisation,
         absent: None,
         default: "",
-        help: "Organisation of requests to a host; stronger than org.default.",
+        help: "Organisation by the host that the client asked for (Host); stronger than org.default.",
         short: None,
         field: Field::Many {
             clear: |config| config.org.by_host.clear(),

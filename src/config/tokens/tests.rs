@@ -75,7 +75,7 @@ fn every_mistake_says_what_to_write() {
         (with("allow: /api/"), "is no list"),
         (with("allow: [/api/]"), "is not a method and a path"),
         (with("allow: [get /api/]"), "write GET"),
-        (with("allow: [GET /api/../x]"), "can match no request"),
+        (with("allow: [GET /api/../x]"), "is no plain path"),
         (
             format!("tokens: [{{ name: a, sha256: '{digest}' }}, {{ name: b, sha256: '{digest}' }}]"),
             "is the token of a, too",

@@ -1,60 +1,77 @@
-//! `/api/orgs/<N>/…`, `/api/user/using/<N>`, `/api/users/<id>/using/<N>`: Grafana's older API names the organisation in the
-//! path, to change it, or to switch a user to it for good.
+//! `/api/orgs/<N>/…`, `/api/user/using/<N>`, `/api/users/<id>/using/<N>`, `/profile/switch-org/<N>`: Grafana's older API
+//! names the organisation in the path, to change it, or to switch a user to it for good.
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
-
-use crate::domain::path_rule::is_plain;
+use super::segments::{as_anything_reads, as_decoded_before, as_grafana_reads};
+use crate::domain::path_rule::is_unambiguous;
 
 const ORGANISATION: &str = "the path `/api/orgs/…`";
 const SWITCH: &str = "the path that switches the user to an organisation";
-const DISGUISED: &str = "a path that reaches `/api/orgs/` or `/using/` by dots, `//` or escapes";
+const DISGUISED: &str = "a path that reaches `/api/orgs/`, `/using/` or `/switch-org/` by dots, `//` or escapes";
 
-/// How often a path may be decoded on its way: Grafana decodes once, a hop between may do so, too.
-const DECODINGS: usize = 3;
+/// What a path names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Nothing,
+    Pinned,
+    Other(&'static str),
+}
 
 /// Where a path names another organisation than the pinned one (any, where none is pinned), or hides which. `/api/orgs`
-/// itself, the list of all, names none. Grafana may be served from a sub-path, so `api` is looked for anywhere.
+/// itself, the list of all, names none. Grafana may be served from a sub-path, so the words are looked for anywhere.
 pub(super) fn other_in_path(path: &str, pinned: Option<i64>) -> Option<&'static str> {
     let bytes = path.as_bytes();
     let holds = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
-    if memchr::memchr(b'%', bytes).is_none() && !holds(b"orgs") && !holds(b"using") {
+    if memchr::memchr(b'%', bytes).is_none() && !holds(b"orgs") && !holds(b"using") && !holds(b"switch-org") {
         return None;
     }
-    if !is_plain(path) {
-        return mentions(bytes).then_some(DISGUISED);
+    if !is_unambiguous(path) {
+        return may_name(path).then_some(DISGUISED);
     }
-    let segments: Vec<Cow<'_, str>> =
-        path.split('/').map(|segment| percent_encoding::percent_decode_str(segment).decode_utf8_lossy()).collect();
-    let other = |named: &str| named.parse().map_or(true, |org: i64| Some(org) != pinned);
-    let behind_api = |at: usize| at.checked_sub(1).and_then(|before| segments.get(before)).is_some_and(|s| s == "api");
-    let found = segments.windows(2).enumerate().find_map(|(at, pair)| match pair {
-        // `name` is followed by a name, which nobody can compare with a number.
-        [word, named] if word == "orgs" && behind_api(at) && !named.is_empty() => other(named).then_some(ORGANISATION),
-        [word, named] if word == "using" && !named.is_empty() => {
-            let user = |back: usize, word: &str| {
-                at.checked_sub(back).is_some_and(|at| segments.get(at).is_some_and(|s| s == word) && behind_api(at))
-            };
-            ((user(1, "user") || user(2, "users")) && other(named)).then_some(SWITCH)
-        }
-        _ => None,
-    });
-    // Encoded more than once: harmless to Grafana, not to a hop that decodes before it.
-    found.or_else(|| (path.contains("%25") && mentions(bytes)).then_some(DISGUISED))
+    let segments = as_grafana_reads(path);
+    let named = find(&segments, pinned);
+    if let Named::Other(way) = named {
+        return Some(way);
+    }
+    as_decoded_before(&segments).and_then(|segments| (find(&segments, pinned) != named).then_some(DISGUISED))
 }
 
-/// Whether some reading of a path holds the words, in this order, as whole segments.
-fn mentions(path: &[u8]) -> bool {
-    let mut bytes = Cow::Borrowed(path);
-    for _ in 0..DECODINGS {
-        bytes = Cow::Owned(percent_decode(&bytes).collect());
+/// What the segments name: another organisation, if any of them does.
+fn find(segments: &[Cow<'_, str>], pinned: Option<i64>) -> Named {
+    let before = |at: usize, back: usize| at.checked_sub(back).and_then(|at| segments.get(at)).map_or("", |s| &**s);
+    let mut found = Named::Nothing;
+    for (at, pair) in segments.windows(2).enumerate() {
+        let [word, named] = pair else { continue };
+        let way = match &**word {
+            "orgs" if ends_in(before(at, 1), "api") => ORGANISATION,
+            "using" if before(at, 1) == "user" && ends_in(before(at, 2), "api") => SWITCH,
+            "using" if before(at, 2) == "users" && ends_in(before(at, 3), "api") => SWITCH,
+            "switch-org" if ends_in(before(at, 1), "profile") => SWITCH,
+            _ => continue,
+        };
+        // `/api/orgs/name/<name>`: a name cannot be compared with a number.
+        match named.parse::<i64>() {
+            _ if named.is_empty() => {}
+            Ok(org) if Some(org) == pinned => found = Named::Pinned,
+            _ => return Named::Other(way),
+        }
     }
-    let mut segments = bytes.split(|byte| matches!(byte, b'/' | b'\\')).map(|segment| {
-        // `orgs;a=b` is `orgs` to whoever knows path parameters (RFC 3986 §3.3).
-        segment.split(|byte| *byte == b';').next().unwrap_or(segment)
-    });
-    segments.any(|segment| segment == b"api") && segments.any(|segment| matches!(segment, b"orgs" | b"using"))
+    found
+}
+
+/// Grafana takes its sub-path off the front of a path by its letters alone, and does not mind when the next slash is
+/// missing: `/grafanaapi/orgs/3` is `/api/orgs/3` where it is served from `/grafana`.
+fn ends_in(segment: &str, word: &str) -> bool {
+    segment.ends_with(word)
+}
+
+/// Whether a path may name an organisation to anything on the way.
+fn may_name(path: &str) -> bool {
+    let segments = as_anything_reads(path);
+    let ends_in = |word: &[u8]| segments.iter().any(|segment| segment.ends_with(word));
+    let holds = |word: &[u8]| segments.iter().any(|segment| segment == word);
+    (ends_in(b"api") && (holds(b"orgs") || holds(b"using"))) || (ends_in(b"profile") && holds(b"switch-org"))
 }
 
 #[cfg(test)]
@@ -78,6 +95,17 @@ mod tests {
             "/api/dashboards/uid/orgs/3",
             "/api/search/using/3",
             "/public/orgs/%41",
+            "/profile",
+            "/profile/switch-org",
+            "/profile/switch-org/",
+            "/profile/switch-org/2",
+            "/profile/switch-org/+2",
+            "/profile/switch-org/%32/",
+            "/grafana/%70rofile/switch-org/2",
+            "/grafanaprofile/switch-org/2",
+            "/switch-org/3",
+            "/api/orgs/2/100%25",
+            "/api/search/using/100%25",
         ] {
             assert_eq!(other_in_path(path, Some(2)), None, "{path}");
         }
@@ -102,6 +130,28 @@ mod tests {
             ("/api%2forgs/2", DISGUISED),
             ("/api;x/orgs/2", DISGUISED),
             ("/api/%256frgs/2", DISGUISED),
+            ("/api/orgs/2/..%252f3", DISGUISED),
+            ("/api/orgs/2%3b/x", DISGUISED),
+            ("/profile/switch-org/3", SWITCH),
+            ("/profile/switch-org/3/", SWITCH),
+            ("/profile/switch-org/x", SWITCH),
+            ("/grafana/profile/switch-org/3", SWITCH),
+            ("/%70rofile/switch-or%67/3", SWITCH),
+            ("/profile/switch%2Dorg/%33", SWITCH),
+            ("/%70%72%6f%66%69%6c%65/%73%77%69%74%63%68%2d%6f%72%67/3", SWITCH),
+            ("/profile//switch-org/2", DISGUISED),
+            ("/profile/./switch-org/2", DISGUISED),
+            ("/x/../profile/switch-org/2", DISGUISED),
+            ("/profile%2fswitch-org/2", DISGUISED),
+            ("/profile\\switch-org/2", DISGUISED),
+            ("/profile/switch-org;x/2", DISGUISED),
+            ("/profile/switch%252dorg/2", DISGUISED),
+            ("/profile%252fswitch-org/2", DISGUISED),
+            // Grafana takes its sub-path off by the letters, so that the slash behind it may be missing.
+            ("/grafanaapi/orgs/3", ORGANISATION),
+            ("/grafanaapi/user/using/3", SWITCH),
+            ("/grafanaprofile/switch-org/3", SWITCH),
+            ("/grafanaapi//orgs/2", DISGUISED),
         ] {
             assert_eq!(other_in_path(path, Some(2)), Some(way), "{path}");
         }
@@ -111,10 +161,10 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_put_around_it_another_organisation_does_not_pass(
-            before in "(/[a-z.%2fe]{0,4}){0,3}", org in 3..9u8, after in "(/[a-z]*)?", switch: bool,
+            before in "(/[a-z.%2fe]{0,4}){0,3}", org in 3..9u8, after in "(/[a-z]*)?", way in 0..3usize,
         ) {
-            let named = if switch { "user/using" } else { "orgs" };
-            let path = format!("{before}/api/{named}/{org}{after}");
+            let way = ["api/user/using", "api/orgs", "profile/switch-org"][way];
+            let path = format!("{before}/{way}/{org}{after}");
             prop_assert!(other_in_path(&path, Some(2)).is_some(), "{}", path);
         }
 

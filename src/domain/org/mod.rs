@@ -3,6 +3,7 @@
 mod alias;
 mod api_path;
 mod namespace;
+mod segments;
 mod value;
 
 pub use self::alias::{folds_alike, is_alias};
@@ -34,6 +35,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether a request needs an organisation and has none: `by_host` tells organisations apart, and the request came to
+    /// none of its hosts.
+    pub fn lacks_organisation(&self, decision: &OrgDecision) -> bool {
+        self.mode == OrgMode::Pin && decision.by == OrgBy::None && !self.by_host.is_empty()
+    }
+
     /// The organisation behind the name that a client asked for (RFC 9110 §7.2: a host, and perhaps a port).
     pub fn of_host(&self, host: &[u8]) -> Option<u32> {
         if self.by_host.is_empty() {
@@ -105,11 +112,15 @@ pub struct OrgDecision {
     pub by: OrgBy,
 }
 
-/// Why a request may not reach the organisation it names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrgRefusal {
-    /// Where the client named it, in words: ``the query's `targetOrgId` ``.
-    pub way: &'static str,
+/// Why a request may not reach the organisation it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrgRefusal {
+    /// The client named another one; where, in words: ``the query's `targetOrgId` ``.
+    Other(&'static str),
+    /// A path below `/apis/` names no namespace, and so no organisation.
+    NoNamespace,
+    /// `org.by_host` chooses the organisation, and `Host` is not in it.
+    UnknownHost,
 }
 
 const HEADER: &str = "the header `X-Grafana-Org-Id`";
@@ -173,7 +184,7 @@ impl Named {
 }
 
 const fn refuse<T>(way: &'static str) -> Result<T, OrgRefusal> {
-    Err(OrgRefusal { way })
+    Err(OrgRefusal::Other(way))
 }
 
 /// What Grafana takes where we add nothing: the query wins over the header in every version.
@@ -223,7 +234,10 @@ fn pin(named: &Named, path: &str, query: Option<&str>, ours: Option<(u32, OrgBy)
     if let Some(way) = query.and_then(|query| value::other_in_query(query, pinned)) {
         return refuse(way);
     }
-    if let Some(way) = namespace::other_in_path(path, pinned).or_else(|| api_path::other_in_path(path, pinned)) {
+    if let Some(refusal) = namespace::refusal_of(path, pinned) {
+        return Err(refusal);
+    }
+    if let Some(way) = api_path::other_in_path(path, pinned) {
         return refuse(way);
     }
     Ok(match ours {

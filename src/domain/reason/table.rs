@@ -16,9 +16,9 @@ reasons! {
          not held up.".
     OrgOverrideRefused "org_override_refused" Proxy [403] Warn "Other organisation refused";
         "With `org.mode: pin`, or with contradicting headers, the request named an organisation that it may \
-         not choose.";
-        "Drop the client's own `X-Grafana-Org-Id`, `orgId` or `targetOrgId`, name the pinned organisation, \
-         or set `org.mode: fill`.".
+         not choose, or none where one is needed: in a path below `/apis/`, or by a `Host` of `org.by_host`.";
+        "Drop the client's own `X-Grafana-Org-Id`, `orgId` or `targetOrgId`, name the pinned organisation \
+         (below `/apis/` as `/namespaces/org-2/`), ask a host of `org.by_host`, or set `org.mode: fill`.".
     CallerNotAllowed "caller_not_allowed" Proxy [403] Warn "Call not on the token's list";
         "The token has an `allow` list in the configuration, and this method and path are not on it.";
         "Add the method and path to the token's `allow` list, or use a token that is meant for this call.".

@@ -31,6 +31,37 @@ fn targets() -> Vec<String> {
             }
         }
     }
+    for word in spellings("apis") {
+        // Nothing here names a namespace, and the rest names another.
+        let rests =
+            ["dashboards", "namespaces", "namespaces/", "watch/dashboards", "watch/namespaces/org-3/x", "x/y/z/"];
+        for before in ["", "/grafana", "/one/two/three"] {
+            targets.extend(rests.map(|rest| format!("{before}/{word}/dashboard.grafana.app/v1/{rest}")));
+        }
+        targets.push(format!("/grafana{word}/dashboard.grafana.app/v1/dashboards"));
+    }
+    for (word, rest) in
+        [("switch-org", "/profile/WORD/ORG"), ("using", "/api/user/WORD/ORG"), ("orgs", "/api/WORD/ORG")]
+    {
+        for word in spellings(word) {
+            for org in ["3", "%33", "03", "+3", "2x", "-2", "99999999999999999999"] {
+                let rest = rest.replace("WORD", &word).replace("ORG", org);
+                // Behind Grafana's sub-path a slash may be missing.
+                let glued = format!("/grafana{}", rest.trim_start_matches('/'));
+                targets.extend([format!("/grafana{rest}"), format!("{rest}/"), glued, rest]);
+            }
+        }
+    }
+    // Even the pinned one may not be reached by a path that others read as another.
+    let disguises = ["//", "/./", "/x/../", "%2f", "%252F", "%5c", "/%2e/", ";a=b/", "%253b/"];
+    for disguise in disguises {
+        for path in ["/profile/switch-org/2", "/api/orgs/2/users", "/api/user/using/2", "/apis/g/v1/namespaces/org-2/x"]
+        {
+            let parts: Vec<&str> = path.split('/').skip(1).collect();
+            let between = |at: usize| format!("/{}{disguise}{}", parts[..at].join("/"), parts[at..].join("/"));
+            targets.extend((1..parts.len()).map(between));
+        }
+    }
     targets
 }
 
