@@ -146,7 +146,7 @@ fn tokens_are_the_same_exactly_if_grafana_s_hashes_are() {
     }
     let tokens = tokens();
     // The rounds of Grafana take long: for some only.
-    let kind = |place: usize| if place % 50 == 0 { "token-hash" } else { "token" };
+    let kind = |place: usize| if place.is_multiple_of(50) { "token-hash" } else { "token" };
     let cases: Vec<String> =
         tokens.iter().enumerate().map(|(at, token)| format!("{} {}", kind(at), hex(token))).collect();
     let (mut few, mut many, mut read) = (Pairs::default(), Pairs::default(), 0);

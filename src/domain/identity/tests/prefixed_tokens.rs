@@ -1,3 +1,5 @@
+//! Service account tokens and other tokens that begin with `gl`.
+
 use proptest::prelude::*;
 
 use super::*;
