@@ -1,3 +1,5 @@
+//! Session cookies as Go reads them.
+
 use super::*;
 
 fn read<'l>(lines: &[&'l str]) -> Option<Cookie<'l>> {

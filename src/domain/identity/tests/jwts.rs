@@ -1,3 +1,5 @@
+//! JSON Web Tokens: one form for all spellings.
+
 use super::*;
 use crate::domain::identity::jwt::{Subject, parts, subject};
 
@@ -31,6 +33,7 @@ fn spellings_that_decode_alike_are_the_same() {
         format!("\u{2003}{own}"),
         format!(r#"{{"payload":"{payload}","protected":"{header}","signature":"{signature}"}}"#),
         format!(r#" {{"x":1, "signature":"{signature}=","payload":"{payload}","header":{{}},"protected":"{header}"}}"#),
+        format!(r#"{{"payload":"{payload}","signatures":[],"protected":"{header}","signature":"{signature}"}}"#),
         format!(r#"{{"payload":"{payload}","signatures":[{{"protected":"{header}","signature":"{signature}"}}]}}"#),
     ] {
         assert_eq!(canonical(other.as_bytes()), canonical(own.as_bytes()), "{other}");
@@ -67,6 +70,9 @@ fn what_is_no_jwt_is_none() {
         jwt_of(HEADER, "", "s"),
         format!("Bearer Bearer {own}"),
         r#"{"payload":"e30"}"#.to_owned(),
+        r#"{"payload":"e30","protected":"e30","signature":"YQ","signatures":[{},{}]}"#.to_owned(),
+        r#"{"payload":"e30","signatures":[{"protected":"e30","signature":"YQ"},{"protected":"e30","signature":"YQ"}]}"#
+            .to_owned(),
         r#"{"payload":"e30","protected":"e30","signature":"!"}"#.to_owned(),
     ] {
         assert!(parts(other.as_bytes()).is_none(), "{other}");

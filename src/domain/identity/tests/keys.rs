@@ -1,3 +1,5 @@
+//! API keys: the fields that Go reads.
+
 use proptest::prelude::*;
 
 use super::*;
