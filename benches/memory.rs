@@ -15,6 +15,7 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use grafana_token_proxy::domain::fields::Fields;
 use grafana_token_proxy::domain::past::Proof;
 use grafana_token_proxy::domain::token::{HashKey, TokenKind};
 use grafana_token_proxy::telemetry::Memory;
@@ -48,8 +49,9 @@ fn run(name: &str, count: u64) {
             }
             None => Caller::Nobody,
         };
-        let proof = || Proof::of(black_box(&Method::GET), black_box(StatusCode::OK), black_box(path));
-        memory.served(black_box(&caller), false, at, proof);
+        let headers = Fields::default();
+        let proof = || Proof::of(black_box(&Method::GET), black_box(StatusCode::OK), black_box(path), &headers);
+        memory.served(black_box(&caller), false, true, at, proof);
     }
     // Filling the memory costs more than what is counted: it is the same in both runs.
     assert!(memory.tokens().len() <= keys.len());
