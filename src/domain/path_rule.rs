@@ -15,6 +15,8 @@ pub(in crate::domain) const DECODINGS: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathRule {
     decoded: Box<[u8]>,
+    /// Whether it ends in `/`.
+    is_prefix: bool,
     /// Whether a plain path can spell the rule in one way only, so that it need not be decoded to be compared.
     has_one_spelling: bool,
 }
@@ -24,7 +26,7 @@ impl PathRule {
     pub fn new(text: &str) -> Self {
         let decoded: Box<[u8]> = percent_decode_str(text).collect();
         let has_one_spelling = decoded.iter().all(|byte| *byte == b'/' || is_unreserved(*byte));
-        Self { decoded, has_one_spelling }
+        Self { is_prefix: decoded.ends_with(b"/"), decoded, has_one_spelling }
     }
 
     /// Whether it matches a path. A path that others may read as another one (see [`is_plain`]) matches nothing: else
@@ -34,12 +36,8 @@ impl PathRule {
         fits && is_plain(path)
     }
 
-    fn is_prefix(&self) -> bool {
-        self.decoded.ends_with(b"/")
-    }
-
     fn fits(&self, decoded: &[u8]) -> bool {
-        if self.is_prefix() { decoded.starts_with(&self.decoded) } else { decoded == &*self.decoded }
+        if self.is_prefix { decoded.starts_with(&self.decoded) } else { decoded == &*self.decoded }
     }
 }
 
@@ -84,8 +82,8 @@ impl Costs {
         let mut rules: Vec<_> = costs.iter().map(|(text, cost)| (PathRule::new(text.as_ref()), *cost)).collect();
         // `/api/x` is the same route as `/api/x/`, and closer to it than the prefix `/api/x/`.
         rules.sort_by_key(|(rule, _)| {
-            let length = rule.decoded.len() - usize::from(rule.is_prefix());
-            (std::cmp::Reverse(length), rule.is_prefix())
+            let length = rule.decoded.len() - usize::from(rule.is_prefix);
+            (std::cmp::Reverse(length), rule.is_prefix)
         });
         Self(rules.into())
     }
@@ -103,7 +101,7 @@ impl Costs {
             Spelling::Escaped => decode(path),
         };
         let trimmed = path.strip_suffix(b"/").unwrap_or(&path);
-        let fits = |rule: &PathRule| if rule.is_prefix() { rule.fits(&path) } else { rule.fits(trimmed) };
+        let fits = |rule: &PathRule| if rule.is_prefix { rule.fits(&path) } else { rule.fits(trimmed) };
         self.0.iter().find(|(rule, _)| fits(rule)).map_or(NonZeroU32::MIN, |(_, cost)| *cost)
     }
 }
@@ -151,7 +149,8 @@ fn has_plain_segments(path: &str) -> bool {
     let segments = path.strip_prefix('/').unwrap_or(path);
     let segments = segments.strip_suffix('/').unwrap_or(segments);
     segments.is_empty() && path.len() < 2
-        || !segments.is_empty() && segments.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+        || !segments.is_empty()
+            && segments.as_bytes().split(|byte| *byte == b'/').all(|segment| !matches!(segment, b"" | b"." | b".."))
 }
 
 /// Whether a path holds neither `\` nor `;`, nor an escape of a byte that `is_odd` names, in itself or in what becomes of it
