@@ -6,6 +6,7 @@
 
 mod mutant;
 
+use grafana_token_proxy::domain::identity::{Canonical, canonical};
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -226,7 +227,12 @@ fn check_said(said: &HashMap<&str, &str>, seen: &Reading, tokens: &mut BTreeMap<
         let parted = behind.filter(|rest| rest.starts_with(|mark: char| !mark.is_ascii_alphanumeric()));
         let token = parted.map_or_else(|| token.clone(), str::to_owned);
         let known = tokens.entry((*print).to_owned()).or_insert_with(|| token.clone());
-        if *known != token {
+        // Two keys whose bytes are no text decode to the same replacement characters: to Grafana they are one.
+        let padded = |text: &str| format!("{text}{}", "=".repeat((4 - text.len() % 4) % 4));
+        let (one, other) = (padded(known), padded(&token));
+        let is_one_key = matches!(canonical(one.as_bytes()), Canonical::LegacyKey(_))
+            && canonical(one.as_bytes()) == canonical(other.as_bytes());
+        if *known != token && !is_one_key {
             return Err(format!("{print} is {known:?} and {token:?}"));
         }
     }

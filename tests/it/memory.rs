@@ -159,7 +159,8 @@ fn a_password_that_worked_was_likely_changed() {
 fn a_cookie_beside_a_bad_token_is_likely_what_was_judged() {
     let cookie = "Cookie: grafana_session=0123456789abcdef0123456789abcdef";
     let story = Story::new(&[]);
-    story.ask(OK, "/api/org", &[&bearer(), cookie]);
+    // Alone: beside a cookie, a success would say nothing of the token.
+    story.ask(OK, "/api/org", &[&bearer()]);
     story.refused(FORBIDDEN, &[&bearer(), cookie], "permission_missing").says("an accepted token wins over a cookie");
     story.refused(EXPIRED, &[&bearer()], "token_expired");
     for _ in 0..2 {

@@ -1,5 +1,6 @@
 //! The organisation that Grafana sees is the one that the configuration allows.
 
+use crate::support::origin::Seen;
 use crate::support::{Origin, Program, TOKEN, get};
 
 fn sent(origin: &Origin) -> Vec<String> {
@@ -174,13 +175,14 @@ fn the_organisation_of_an_accepted_token_is_asked_for_once_and_filled_in() {
     });
     let program = Program::before(&origin.url(), &["--org-learn", "on"]);
     let bearer = format!("authorization: bearer {TOKEN}");
-    let asked = || origin.seen().iter().filter(|seen| seen.lines[0] == "GET /grafana/api/org HTTP/1.1").count();
+    let asks = |seen: &Seen| seen.lines[0] == "GET /grafana/api/org HTTP/1.1" && seen.header("authorization").is_some();
+    let asked = || origin.questions().iter().filter(|seen| asks(seen)).count();
     let search = || get(program.data, "/grafana/api/search", &[&bearer]).status;
     assert_eq!(search(), 200);
     while asked() == 0 {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let question = origin.seen().into_iter().find(|seen| seen.lines[0].contains("/grafana/api/org")).unwrap();
+    let question = origin.questions().into_iter().find(asks).unwrap();
     assert_eq!(question.header("authorization"), Some(format!("Bearer {TOKEN}")), "as Grafana accepted it");
     // The answer is on its way back.
     while origin.last().header("x-grafana-org-id").is_none() {
@@ -231,9 +233,7 @@ fn many_first_requests_ask_for_the_organisation_once() {
     while origin.last().header("x-grafana-org-id").is_none() {
         assert_eq!(get(program.data, "/api/search", &[&bearer]).status, 200);
     }
-    let learns = |seen: &&crate::support::origin::Seen| {
-        seen.lines[0].contains(" /api/org ") && seen.header("authorization").is_some()
-    };
+    let learns = |seen: &&Seen| seen.lines[0].contains(" /api/org ") && seen.header("authorization").is_some();
     let questions = origin.questions().iter().filter(learns).count();
     assert_eq!(questions, 1);
 }

@@ -89,6 +89,9 @@ impl Recorder {
     }
 }
 
+/// How the proxy names itself in its own requests.
+const OWN_AGENT: &[u8] = b"\r\nuser-agent: grafana-token-proxy/";
+
 fn record(mut stream: TcpStream, connection: usize, records: &Mutex<Vec<Recorded>>) {
     // An answer must not wait for the acknowledgement of the one before.
     stream.set_nodelay(true).unwrap();
@@ -96,11 +99,19 @@ fn record(mut stream: TcpStream, connection: usize, records: &Mutex<Vec<Recorded
     let mut piece = [0; 16384];
     loop {
         loop {
-            let (bytes, reading) = match read(&pending) {
+            let (bytes, reading): (Vec<u8>, _) = match read(&pending) {
                 Ok(None) => break,
                 Ok(Some((reading, size))) => (pending.drain(..size).collect(), Ok(reading)),
                 Err(fault) => (std::mem::take(&mut pending), Err(fault)),
             };
+            // What the proxy asks of its own accord is no request of a client.
+            if bytes.windows(OWN_AGENT.len()).any(|window| window == OWN_AGENT) {
+                let refused = "HTTP/1.1 401 X\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+                if stream.write_all(refused.as_bytes()).is_err() {
+                    return;
+                }
+                continue;
+            }
             let is_head = matches!(&reading, Ok(reading) if reading.method == "HEAD");
             let is_missing = matches!(&reading, Ok(reading) if reading.target.starts_with(b"/missing"));
             let status = if is_missing { "404 Not Found" } else { "200 OK" };
