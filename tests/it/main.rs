@@ -27,6 +27,7 @@ mod explains;
 mod framing;
 mod http2;
 mod http2_raw;
+mod identity;
 mod lifecycle;
 mod migrate;
 mod monitoring;

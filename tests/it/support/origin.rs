@@ -62,8 +62,21 @@ impl Origin {
         Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), behaviour)
     }
 
+    /// The same, for a behaviour that says itself what becomes of a visitor without a credential.
+    pub fn serving_visitors(behaviour: impl Fn(&Seen, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
+        Self::start(SocketAddr::from(([127, 0, 0, 1], 0)), true, behaviour)
+    }
+
     /// The same, at an address.
     pub fn at(address: SocketAddr, behaviour: impl Fn(&Seen, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
+        Self::start(address, false, behaviour)
+    }
+
+    fn start(
+        address: SocketAddr,
+        visitors: bool,
+        behaviour: impl Fn(&Seen, &mut TcpStream) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, questions) = (Arc::<Mutex<Vec<Seen>>>::default(), Arc::<Mutex<Vec<Seen>>>::default());
@@ -72,7 +85,7 @@ impl Origin {
         thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
                 let (records, behaviour) = (records.clone(), Arc::clone(&behaviour));
-                thread::spawn(move || serve(stream.unwrap(), connection, &records, &behaviour));
+                thread::spawn(move || serve(stream.unwrap(), connection, &records, visitors, &behaviour));
             }
         });
         Self { address, seen, questions }
@@ -106,7 +119,13 @@ impl Origin {
 
 type Record = Arc<Mutex<Vec<Seen>>>;
 
-fn serve(mut stream: TcpStream, connection: usize, (seen_all, questions): &(Record, Record), behaviour: &Behaviour) {
+fn serve(
+    mut stream: TcpStream,
+    connection: usize,
+    (seen_all, questions): &(Record, Record),
+    visitors: bool,
+    behaviour: &Behaviour,
+) {
     // Longer than any deadline of the program that a test lets pass.
     stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     // An answer written in pieces must not wait for the acknowledgement of the first.
@@ -119,7 +138,7 @@ fn serve(mut stream: TcpStream, connection: usize, (seen_all, questions): &(Reco
         let record = if is_question { questions } else { seen_all };
         record.lock().unwrap().push(seen.clone());
         // As Grafana does where anonymous access is off.
-        if is_question && seen.header("authorization").is_none() && seen.header("cookie").is_none() {
+        if is_question && !visitors && seen.header("authorization").is_none() && seen.header("cookie").is_none() {
             if stream.write_all(VISITOR_REFUSED).is_err() {
                 return;
             }
