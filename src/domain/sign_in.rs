@@ -123,17 +123,13 @@ impl<'h> SignIn<'h> {
         } else {
             public_dashboard(uri.path()).map(|token| of(Carrier::PublicDashboard, DASHBOARD, token, Standing::Sound))
         };
-        let ways = [
-            key.is_some(),
-            user.is_some(),
-            head.carriers.jwt,
-            in_query.is_some(),
-            head.carriers.access_token && !head.carriers.jwt,
-            render_key.is_some(),
+        let others = usize::from(user.is_some())
+            + usize::from(head.carriers.jwt || head.carriers.access_token)
+            + usize::from(in_query.is_some())
+            + usize::from(render_key.is_some())
             // A session may have a name that we were not told.
-            session.is_some() || !head.cookie.is_empty() && render_key.is_none(),
-        ];
-        let is_alone = ways.into_iter().filter(|way| *way).count() < 2;
+            + usize::from(session.is_some() || !head.cookie.is_empty() && render_key.is_none());
+        let is_alone = others + usize::from(key.is_some()) < 2;
         Self { credential, is_alone, facts }
     }
 }
@@ -179,6 +175,11 @@ fn dropped<'h>(head: &Head<'h>, trusted: bool) -> Option<&'h [u8]> {
 /// The access token of a public dashboard: what stands behind `public/dashboards/` of the API, or `public-dashboards/` of
 /// its page. Anybody may ask for any, so it is looked for where there is no other credential.
 fn public_dashboard(path: &str) -> Option<&[u8]> {
-    let (_, rest) = path.split_once("/api/public/dashboards/").or_else(|| path.split_once("/public-dashboards/"))?;
-    rest.split('/').next().filter(|token| !token.is_empty()).map(str::as_bytes)
+    const WORD: &[u8] = b"dashboards/";
+    let at = memchr::memmem::find(path.as_bytes(), WORD)?;
+    let (before, rest) = path.as_bytes().split_at_checked(at)?;
+    if !before.ends_with(b"/api/public/") && !before.ends_with(b"/public-") {
+        return None;
+    }
+    rest.get(WORD.len()..)?.split(|byte| *byte == b'/').next().filter(|token| !token.is_empty())
 }

@@ -47,7 +47,12 @@ impl Judgement<'_> {
     pub fn with_compared<R>(&self, lines: &[&[u8]], look: impl FnOnce(&Compared<'_>) -> R) -> Option<R> {
         let identity = self.identity.as_deref()?;
         let is_usual = |token: &TokenFacts| token.kind == TokenKind::ServiceAccount && token.is_sound();
-        if self.changes.is_empty() && lines.len() == 1 && self.token.as_ref().is_some_and(is_usual) {
+        let is_what_was_meant = match &self.outward {
+            Outward::AsReceived => self.changes.is_empty() && lines.len() == 1,
+            Outward::Replace(value) => value.strip_prefix(CANONICAL) == Some(identity),
+            Outward::Absent | Outward::Conflict => false,
+        };
+        if is_what_was_meant && self.token.as_ref().is_some_and(is_usual) {
             return Some(look(&Compared::Token(Canonical::of_sound_prefixed(identity))));
         }
         // Where Grafana reads another token than the one that was meant, the one that it reads counts.
@@ -83,6 +88,11 @@ fn token_in(value: &[u8]) -> Option<Cow<'_, [u8]>> {
 fn folded(pair: &[u8]) -> Vec<u8> {
     let end = pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len());
     let (name, password) = pair.split_at(end);
+    if name.is_ascii() && !name.ends_with(b" ") {
+        let mut folded = pair.to_vec();
+        folded.iter_mut().take(end).for_each(|byte| byte.make_ascii_lowercase());
+        return folded;
+    }
     let name = String::from_utf8_lossy(name).trim_end().to_lowercase();
     [name.as_bytes(), password].concat()
 }
