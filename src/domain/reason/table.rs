@@ -6,8 +6,9 @@ reasons! {
         "Wait as long as `Retry-After` says; send fewer requests, or raise `limits.per_token` or the \
          token's own `limit`.".
     ClientRateLimited "client_rate_limited" Proxy [429] Warn "Address over its rate";
-        "This address sent more requests without a credential than `limits.per_client` allows.";
-        "Wait as long as `Retry-After` says, or send a credential: requests with one have a bucket of their \
+        "This address sent more requests without a credential, or with credentials that Grafana has not accepted \
+         so far, than `limits.per_client` allows.";
+        "Wait as long as `Retry-After` says, or send a credential that Grafana accepts: it has a bucket of its \
          own. Behind another proxy, list it in `clients.trusted_proxies`, or all its clients count as one.".
     AuthFailuresLimited "auth_failures_limited" Proxy [429] Warn "Too many failed credentials";
         "This address caused more 401s than `limits.auth_failures` allows, so credentials that Grafana has \
