@@ -222,6 +222,8 @@ pub struct Credential {
     pub budget: BucketKey,
     /// What speaks for it before Grafana has accepted it.
     pub standing: Standing,
+    /// No response accepts it, so that Grafana has to be asked about it: that spends the address's budget, too.
+    pub takes_question: bool,
 }
 
 /// What speaks for a credential that Grafana has not accepted yet.

@@ -100,7 +100,7 @@ impl<'h> SignIn<'h> {
         };
         let of = |carrier, domain, bytes: &[u8], standing| {
             let key = hash_key.hash(domain, bytes);
-            (carrier, Credential { key, budget: key, standing })
+            (carrier, Credential { key, budget: key, standing, takes_question: false })
         };
         let jwt = |carrier, bytes: &[u8]| (carrier, jwt_credential(bytes, hash_key));
         // What cannot be read is nobody's, and never gets a share of its own.
@@ -109,7 +109,10 @@ impl<'h> SignIn<'h> {
             Cookie::Unreadable => of(carrier, domain, b"", Standing::Unsound),
         };
         let credential = if let Some(key) = key {
-            Some((Carrier::Authorization, Credential { key, budget: key, standing: standing(authorization) }))
+            Some((
+                Carrier::Authorization,
+                Credential { key, budget: key, standing: standing(authorization), takes_question: false },
+            ))
         } else if let Some(user) = user {
             Some(of(Carrier::IdentityHeader, USER_HEADER, user, Standing::Vouched))
         } else if let Some(token) = head.jwt {
@@ -139,14 +142,14 @@ impl<'h> SignIn<'h> {
 fn jwt_credential(value: &[u8], hash_key: &HashKey) -> Credential {
     let Some(token) = jwt::parts(value) else {
         let key = hash_key.hash(JWT, value);
-        return Credential { key, budget: key, standing: Standing::Unsound };
+        return Credential { key, budget: key, standing: Standing::Unsound, takes_question: false };
     };
     let key = hash_key.hash(JWT, token.bytes());
     let subject = jwt::subject(token.payload());
     let budget = subject.map_or(key, |jwt::Subject { issuer, subject }| {
         hash_key.hash(JWT_SUBJECT, &[issuer.as_bytes(), b"\0", subject.as_bytes()].concat())
     });
-    Credential { key, budget, standing: Standing::Sound }
+    Credential { key, budget, standing: Standing::Sound, takes_question: false }
 }
 
 /// Whether Grafana could have issued what is in `Authorization`.

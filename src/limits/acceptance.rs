@@ -30,6 +30,8 @@ pub struct Hold {
     address: (BucketKey, u64),
     /// What is taken from the bucket of its credentials that are not accepted.
     unaccepted: (BucketKey, u64),
+    /// How much of that is for a question of our own.
+    question: u64,
 }
 
 impl<C: Clock + Clone> Limits<C> {
@@ -44,11 +46,14 @@ impl<C: Clock + Clone> Limits<C> {
         let (now, rate) = (self.now(), &self.client.rate);
         let is_sound = credential.standing == Standing::Sound;
         let bucket = if is_sound { held(address) } else { address };
+        let question = u32::from(is_sound && credential.takes_question);
         let extra = if is_sound && self.kept.stores.returns(credential.key, now) { rate.extra() } else { 0 };
-        match self.kept.stores.take(bucket, rate, cost.get(), extra, now) {
+        match self.kept.stores.take(bucket, rate, cost.get().saturating_add(question), extra, now) {
             Ok(taken) if is_sound => {
                 let also = self.kept.stores.take(address, rate, cost.get(), 0, now).unwrap_or_default();
-                checked.hold = Some(Hold { address: (address, also), unaccepted: (bucket, taken) });
+                let without = rate.period.saturating_mul(cost.get());
+                let question = taken.saturating_sub(u64::try_from(without.as_nanos()).unwrap_or(u64::MAX));
+                checked.hold = Some(Hold { address: (address, also), unaccepted: (bucket, taken), question });
             }
             Ok(_) => {}
             Err(wait) => {
@@ -65,14 +70,24 @@ impl<C: Clock + Clone> Limits<C> {
         }
     }
 
-    /// Holds the cost of a question of our own about a credential; nothing where the address has none left.
-    pub fn hold_question(&self, address: BucketKey) -> Option<Hold> {
+    /// What a question of our own about a credential spends: what its request holds for it, or what its address has left.
+    /// `None`: nothing is left for it.
+    pub fn hold_for_question(&self, held_by_request: Option<Hold>, address: BucketKey) -> Option<Hold> {
+        if let Some(hold) = held_by_request.filter(|hold| hold.question > 0) {
+            return Some(hold);
+        }
         let bucket = held(address);
         let taken = match self.client.mode {
             Mode::Enforce => self.kept.stores.take(bucket, &self.client.rate, 1, 0, self.now()).ok()?,
             Mode::Shadow | Mode::Off => 0,
         };
-        Some(Hold { address: (address, 0), unaccepted: (bucket, taken) })
+        let (also, own) = held_by_request.map_or(((address, 0), 0), |hold| (hold.address, hold.unaccepted.1));
+        Some(Hold { address: also, unaccepted: (bucket, own.saturating_add(taken)), question: taken })
+    }
+
+    /// Returns what was held for a question that is not asked.
+    pub fn release_question(&self, hold: Hold) {
+        self.kept.stores.give_back_address(hold.unaccepted.0, hold.question);
     }
 
     /// Returns what a request held.

@@ -32,12 +32,12 @@ fn key(number: u64) -> BucketKey {
 
 /// Of a credential that somebody vouches for, so that only its own bucket counts.
 fn credential(key: BucketKey) -> Budget {
-    Budget::Credential(Credential { key, budget: key, standing: Standing::Vouched })
+    Budget::Credential(Credential { key, budget: key, standing: Standing::Vouched, takes_question: false })
 }
 
 /// Of a credential that Grafana has to accept first.
 fn unproven(key: BucketKey) -> Budget {
-    Budget::Credential(Credential { key, budget: key, standing: Standing::Sound })
+    Budget::Credential(Credential { key, budget: key, standing: Standing::Sound, takes_question: false })
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn requests_without_a_credential_keep_no_new_token_out_and_what_is_none_counts_a
     let home = 1 << 40;
     let damaged = |number| {
         let key = key(number);
-        Budget::Credential(Credential { key, budget: key, standing: Standing::Unsound })
+        Budget::Credential(Credential { key, budget: key, standing: Standing::Unsound, takes_question: false })
     };
     assert_eq!(limits.spend(Budget::Client(key(home))).remaining, 3);
     let admitted = |from: Budget| policy_and_outcome(&ask(&limits, from, home)).1 == Outcome::Allowed;
@@ -273,7 +273,14 @@ fn requests_without_a_credential_keep_no_new_token_out_and_what_is_none_counts_a
 #[test]
 fn a_jwt_that_is_accepted_spends_what_belongs_to_its_subject() {
     let (limits, _) = limits(rate(1, 5), 1000);
-    let jwt = |number| Budget::Credential(Credential { key: key(number), budget: key(50), standing: Standing::Sound });
+    let jwt = |number| {
+        Budget::Credential(Credential {
+            key: key(number),
+            budget: key(50),
+            standing: Standing::Sound,
+            takes_question: false,
+        })
+    };
     limits.accept(jwt(1), key(60));
     limits.accept(jwt(2), key(60));
     assert_eq!([limits.spend(jwt(1)).remaining, limits.spend(jwt(2)).remaining], [4, 3]);

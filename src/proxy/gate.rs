@@ -13,7 +13,7 @@ use crate::domain::decide::{
     Asked, Findings, Refused, Whom, address_key, decide, limited, limits_unavailable, user_key,
 };
 use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, RequestParts};
-use crate::domain::limit::{Ask, Decision};
+use crate::domain::limit::{Ask, Budget, Decision};
 use crate::domain::org;
 use crate::domain::request_id;
 use crate::domain::sign_in::Carrier;
@@ -78,7 +78,10 @@ impl Proxy {
         let head = Head::collect(&parts.fields, &self.policy.clients.identity_headers);
         let asked = Asked { method: &parts.method, uri: &parts.uri, head: &head, peer: peer.address };
         let found = decide(asked, &self.policy, |key| self.recorder.memory().organisation(key));
-        let ask = found.ask.filter(|_| asks);
+        let mut ask = found.ask.filter(|_| asks);
+        if let Some(Ask { from: Budget::Credential(credential), .. }) = &mut ask {
+            credential.takes_question = !found.sign_in.is_alone || self.proving.serves_visitors();
+        }
         let address = || address_key(found.client, &self.policy.hash_key);
         let mut checked = ask.map(|ask| self.limits.check(&ask, address)).unwrap_or_default();
         checked.accepted |= found.caller.is_some();

@@ -5,7 +5,7 @@
 //! twice within a minute, and few are on their way at once. Nobody waits for them.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,8 @@ const ONE_ADDRESS: u32 = 20;
 #[derive(Debug, Default)]
 pub struct Proving {
     anonymous: Anonymous<Candidate>,
+    /// The anonymous visitor is served.
+    serves_visitors: AtomicBool,
     questions: AtomicUsize,
     addresses: Mutex<Addresses>,
 }
@@ -169,6 +171,7 @@ impl Asker {
         let (weight, asks) = self.proving.anonymous.weigh(Instant::now(), candidate);
         let accepted = match weight {
             Weight::Accepted(candidate) => self.accept(&candidate),
+            // What it held is returned: it is taken again where Grafana has to be asked after all.
             Weight::Provisional => self.take_in(from, address, hold, client),
             Weight::Ask(candidate) => {
                 self.clone().ask(candidate);
@@ -201,13 +204,14 @@ impl Asker {
     fn ask_about_visitors(self, head: Vec<u8>) {
         tokio::spawn(async move {
             let access = timeout(PATIENCE, visitors(&self.upstream, head)).await.unwrap_or(Access::Unclear);
+            self.proving.serves_visitors.store(access == Access::On, Relaxed);
             for candidate in self.proving.anonymous.answered(Instant::now(), access) {
                 self.limits.retract(candidate.from);
                 if let Caller::Token(sighting) = candidate.caller() {
                     self.recorder.memory().tokens().retract(&sighting);
                 }
                 if access == Access::On {
-                    self.clone().ask(candidate);
+                    self.clone().ask(Candidate { hold: None, ..candidate });
                 }
             }
         });
@@ -215,18 +219,17 @@ impl Asker {
 
     /// Asks Grafana about a credential, unless that would cost more than its address has.
     fn ask(self, mut candidate: Candidate) {
-        let Some(question) = candidate.question.take() else { return };
-        let Some(place) = Place::take(&self.proving) else { return };
         let limits = Arc::clone(&self.limits);
-        let Some(hold) = limits.hold_question(candidate.address) else { return };
-        if !limits.may_ask(candidate.from) {
-            return limits.release(hold);
-        }
+        let Some(hold) = limits.hold_for_question(candidate.hold, candidate.address) else { return };
+        candidate.hold = Some(hold);
+        let place = Place::take(&self.proving).filter(|_| limits.may_ask(candidate.from));
+        let Some((question, place)) = candidate.question.take().zip(place) else {
+            return limits.release_question(hold);
+        };
         tokio::spawn(async move {
             let answer = timeout(PATIENCE, profile(&self.upstream, question.reveal().to_vec())).await;
             match answer.unwrap_or_default() {
                 Profile::Known if self.accept(&candidate) => {
-                    limits.release(hold);
                     let memory = self.recorder.memory();
                     memory.served(&candidate.caller(), false, true, Instant::now(), || Proof::KnownCaller);
                 }
@@ -301,6 +304,11 @@ async fn visitors(upstream: &Upstream, head: Vec<u8>) -> Access {
 }
 
 impl Proving {
+    /// Whether the anonymous visitor is served, so that no success accepts a credential.
+    pub(super) fn serves_visitors(&self) -> bool {
+        self.serves_visitors.load(Relaxed)
+    }
+
     /// A credential of `client` was accepted. Says once if all of many came from one address.
     fn notice(&self, client: IpAddr) {
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);

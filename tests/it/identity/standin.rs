@@ -2,8 +2,8 @@
 //! compares tokens as Grafana does.
 
 use std::io::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
