@@ -114,7 +114,9 @@ pub fn decide<'h>(
     let request = sign_in::Request {
         head: asked.head,
         uri: asked.uri,
+        peer: asked.peer,
         trusted,
+        restore_from: &policy.authorization.restore_from,
         authorization: &found.credential,
         key: found.key,
     };

@@ -8,8 +8,9 @@ pub use super::credential::Spelling;
 use super::credential::{AuthForm, Changes, Judgement};
 use super::fields::{self, Fields};
 use super::identity::jwt_like;
+use super::misplaced::Misplaced;
 use super::org::{self, OrgBy};
-
+use super::sign_in::{DroppedIdentity, UnusedCarrier};
 use super::token::TokenFacts;
 
 /// A request's head.
@@ -419,8 +420,16 @@ pub struct RequestFacts {
     pub render_key: bool,
     /// What else looked like a credential.
     pub carriers: Carriers,
-    /// The header that names a user and was dropped, as no trusted proxy of `clients.identity_headers` sent it.
-    pub identity_dropped: Option<Bytes>,
+    /// The header that names the user and went to Grafana.
+    pub identity_in: Option<Bytes>,
+    /// The header that names a user and was dropped.
+    pub identity_dropped: Option<DroppedIdentity<Bytes>>,
+    /// The header that the JWT is in. `None` where there is one: it is in `?auth_token=`.
+    pub jwt_in: Option<Bytes>,
+    /// The header of `authorization.restore_from` whose credential was not used.
+    pub carrier_unused: Option<UnusedCarrier<Bytes>>,
+    /// Where a token is that Grafana does not read there. Looked for where there is none in `Authorization`.
+    pub misplaced: Option<Misplaced>,
     /// The request wants to become a WebSocket.
     pub websocket: bool,
     /// The credential.
@@ -436,12 +445,14 @@ pub struct SignInFacts<'h> {
     pub session_cookie: bool,
     /// The image renderer's cookie is there.
     pub render_key: bool,
-    /// A header of a trusted proxy that names the user goes to Grafana.
-    pub identity_header: bool,
-    /// `?auth_token=` holds something, which Grafana reads as a JWT where `url_login` is on.
+    /// The name of the header of a trusted proxy that names the user and goes to Grafana.
+    pub identity_header: Option<&'h [u8]>,
+    /// `?auth_token=` holds what Grafana could read as a JWT, and does where `url_login` is on.
     pub jwt_in_query: bool,
-    /// The name of one that was dropped.
-    pub identity_dropped: Option<&'h [u8]>,
+    /// One that was dropped.
+    pub identity_dropped: Option<DroppedIdentity<&'h [u8]>>,
+    /// A credential that `authorization.restore_from` did not restore.
+    pub carrier_unused: Option<UnusedCarrier<&'h [u8]>>,
 }
 
 impl RequestFacts {
@@ -467,11 +478,21 @@ impl RequestFacts {
             session_cookie: sign_in.session_cookie,
             render_key: sign_in.render_key,
             carriers: Carriers {
-                auth_proxy: sign_in.identity_header,
+                auth_proxy: sign_in.identity_header.is_some(),
                 jwt: head.carriers.jwt || sign_in.jwt_in_query,
                 ..head.carriers
             },
-            identity_dropped: kept(sign_in.identity_dropped),
+            identity_in: kept(sign_in.identity_header),
+            identity_dropped: sign_in.identity_dropped.map(|DroppedIdentity { name, why, peer }| DroppedIdentity {
+                name: head.fields.keep(name),
+                why,
+                peer,
+            }),
+            jwt_in: kept(head.jwt_in),
+            carrier_unused: sign_in
+                .carrier_unused
+                .map(|UnusedCarrier { name, why }| UnusedCarrier { name: head.fields.keep(name), why }),
+            misplaced: if auth.token.is_none() { Misplaced::find(head) } else { None },
             websocket: head.websocket().is_some(),
             auth,
             org,

@@ -4,14 +4,17 @@
 //! password in `Authorization`, the header of a trusted proxy, the session cookie, and at last the anonymous visitor. What
 //! fails is skipped (Grafana 10.1 and later), so a response says who signed in only where a single credential could have.
 
-use http::Uri;
+use std::net::IpAddr;
+
+use http::{HeaderName, Uri};
 
 use super::client;
 use super::credential::{AuthForm, Judgement};
-use super::head::{Head, SignInFacts, Spelling};
-use super::identity::{Cookie, cookie, jwt};
+use super::fields;
+use super::head::{Head, IdentityLine, Kind, SignInFacts, Spelling};
+use super::identity::{Cookie, cookie, jwt, jwt_like};
 use super::limit::{Credential, Standing};
-use super::org::query_value;
+use super::org::{self, query_value};
 use super::token::{
     BucketKey, DASHBOARD, HashKey, JWT, JWT_SUBJECT, RENDER_KEY, SESSION, TokenFacts, TokenKind, USER_HEADER,
 };
@@ -35,6 +38,52 @@ pub enum Carrier {
     PublicDashboard,
 }
 
+/// A header that names a user and was dropped. `N` is its name, as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DroppedIdentity<N> {
+    /// The name.
+    pub name: N,
+    /// Why it was dropped.
+    pub why: IdentityDropped,
+    /// The other end of the connection.
+    pub peer: IpAddr,
+}
+
+/// Why a header that names a user was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityDropped {
+    /// It is in `clients.identity_headers`, and the peer is not in `clients.trusted_proxies`.
+    UntrustedPeer,
+    /// It is not in `clients.identity_headers`.
+    NotConfigured {
+        /// The peer is in `clients.trusted_proxies`.
+        trusted: bool,
+    },
+    /// It is another spelling of such a header (`X_WEBAUTH_USER`), which other software could take for it.
+    Alias {
+        /// The header in its own spelling is in `clients.identity_headers`.
+        configured: bool,
+    },
+}
+
+/// A header of `authorization.restore_from` whose credential was not used. `N` is its name, as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnusedCarrier<N> {
+    /// The name.
+    pub name: N,
+    /// Why it was not used.
+    pub why: CarrierUnused,
+}
+
+/// Why the credential in a header of `authorization.restore_from` was not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CarrierUnused {
+    /// `Authorization` held another credential.
+    AuthorizationWins,
+    /// This peer is not in `clients.trusted_proxies`.
+    UntrustedPeer(IpAddr),
+}
+
 /// What a request could sign in by.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SignIn<'h> {
@@ -52,9 +101,13 @@ impl<'h> SignInFacts<'h> {
         Self {
             session_cookie: filled(&head.cookie, b"grafana_session").is_some(),
             render_key: filled(&head.cookie, b"renderKey").is_some(),
-            identity_header: head.identity_dropped.is_some(),
-            jwt_in_query: uri.query().and_then(|query| query_value(query, "auth_token")).is_some(),
+            identity_header: identity_kept_back(head),
+            jwt_in_query: uri
+                .query()
+                .and_then(|query| query_value(query, "auth_token"))
+                .is_some_and(|token| jwt_like::is_like(token.as_bytes())),
             identity_dropped: None,
+            carrier_unused: None,
         }
     }
 }
@@ -71,8 +124,12 @@ pub struct Request<'a, 'h> {
     pub head: &'a Head<'h>,
     /// The target.
     pub uri: &'a Uri,
+    /// The other end of the connection.
+    pub peer: IpAddr,
     /// Whether the peer is a trusted proxy.
     pub trusted: bool,
+    /// The headers of `authorization.restore_from`.
+    pub restore_from: &'a [HeaderName],
     /// What is in `Authorization`.
     pub authorization: &'a Judgement<'h>,
     /// What that is filed under.
@@ -82,7 +139,7 @@ pub struct Request<'a, 'h> {
 impl<'h> SignIn<'h> {
     /// Finds every credential of a request.
     pub fn find(request: Request<'_, 'h>, clients: &client::Settings, hash_key: &HashKey) -> Self {
-        let Request { head, uri, trusted, authorization, key } = request;
+        let Request { head, uri, trusted, authorization, key, .. } = request;
         let (mut session, mut render_key) = (None, None);
         if !head.cookie.is_empty() {
             session = filled(&head.cookie, clients.session_cookie.0.as_bytes());
@@ -94,9 +151,10 @@ impl<'h> SignIn<'h> {
         let facts = SignInFacts {
             session_cookie: session.is_some(),
             render_key: render_key.is_some(),
-            identity_header: user.is_some(),
-            jwt_in_query: in_query.is_some(),
-            identity_dropped: dropped(head, trusted),
+            identity_header: user.map(|line| line.name),
+            jwt_in_query: in_query.as_ref().is_some_and(|token| jwt_like::is_like(token.as_bytes())),
+            identity_dropped: dropped(request, clients),
+            carrier_unused: unused_carrier(request, clients),
         };
         let of = |carrier, domain, bytes: &[u8], standing| {
             let key = hash_key.hash(domain, bytes);
@@ -111,7 +169,7 @@ impl<'h> SignIn<'h> {
         let credential = if let Some(key) = key {
             Some((Carrier::Authorization, Credential { key, budget: key, standing: standing(authorization) }))
         } else if let Some(user) = user {
-            Some(of(Carrier::IdentityHeader, USER_HEADER, user, Standing::Vouched))
+            Some(of(Carrier::IdentityHeader, USER_HEADER, user.value, Standing::Vouched))
         } else if let Some(token) = head.jwt {
             Some(jwt(Carrier::JwtHeader, token))
         } else if let Some(token) = &in_query {
@@ -162,18 +220,61 @@ fn standing(authorization: &Judgement<'_>) -> Standing {
     if is_sound { Standing::Sound } else { Standing::Unsound }
 }
 
-/// The user whom a trusted proxy names.
-fn user_named<'h>(head: &Head<'h>, trusted: bool, clients: &client::Settings) -> Option<&'h [u8]> {
+/// The line by which a trusted proxy names the user.
+fn user_named<'h>(head: &Head<'h>, trusted: bool, clients: &client::Settings) -> Option<IdentityLine<'h>> {
+    if trusted { user_line(head, clients) } else { None }
+}
+
+fn user_line<'h>(head: &Head<'h>, clients: &client::Settings) -> Option<IdentityLine<'h>> {
     let lines = || head.identity.iter().filter(|line| !line.value.is_empty());
-    let first = lines().next().filter(|_| trusted)?;
+    let first = lines().next()?;
     let own = lines().find(|line| line.place == clients.user_header());
-    Some(own.unwrap_or(first).value)
+    Some(*own.unwrap_or(first))
 }
 
 /// The header that would have named a user.
-fn dropped<'h>(head: &Head<'h>, trusted: bool) -> Option<&'h [u8]> {
-    let configured = head.identity.first().filter(|_| !trusted).map(|line| line.name);
-    configured.or(head.identity_dropped)
+fn dropped<'h>(request: Request<'_, 'h>, clients: &client::Settings) -> Option<DroppedIdentity<&'h [u8]>> {
+    let Request { head, peer, trusted, .. } = request;
+    let peer = peer.to_canonical();
+    if !trusted && let Some(line) = user_line(head, clients) {
+        return Some(DroppedIdentity { name: line.name, why: IdentityDropped::UntrustedPeer, peer });
+    }
+    let name = identity_kept_back(head)?;
+    let configured = clients.identity_headers.iter().any(|own| org::folds_alike(name, own.as_str().as_bytes()));
+    let why = if configured || org::is_alias(name) {
+        IdentityDropped::Alias { configured }
+    } else {
+        IdentityDropped::NotConfigured { trusted }
+    };
+    Some(DroppedIdentity { name, why, peer })
+}
+
+/// The header that names a user and goes to Grafana from no peer. Of several, the one that names the user says most.
+fn identity_kept_back<'h>(head: &Head<'h>) -> Option<&'h [u8]> {
+    head.identity_dropped?;
+    let lines = head.fields.iter().zip(&head.kinds);
+    let filled = lines.filter(|((_, value), kind)| **kind == Kind::Disguised && !value.is_empty());
+    let names = || filled.clone().map(|((name, _), _)| name);
+    names().find(|name| name.to_ascii_lowercase().ends_with(b"user")).or_else(|| names().next())
+}
+
+/// The header of `authorization.restore_from` whose credential was not used.
+fn unused_carrier<'h>(request: Request<'_, 'h>, clients: &client::Settings) -> Option<UnusedCarrier<&'h [u8]>> {
+    let Request { head, peer, trusted, restore_from, authorization, .. } = request;
+    if restore_from.is_empty() {
+        return None;
+    }
+    let is_carrier = |name: &[u8]| restore_from.iter().any(|own| fields::is(name, own.as_str()));
+    let mut carriers = head.fields.iter().filter(|(name, value)| !value.is_empty() && is_carrier(name));
+    if let Some(passed_over) = authorization.passed_over {
+        let (name, _) = carriers.find(|(_, value)| *value == passed_over)?;
+        return Some(UnusedCarrier { name, why: CarrierUnused::AuthorizationWins });
+    }
+    if trusted || clients.trusted_proxies.is_empty() || authorization.identity.is_some() {
+        return None;
+    }
+    let why = CarrierUnused::UntrustedPeer(peer.to_canonical());
+    carriers.next().map(|(name, _)| UnusedCarrier { name, why })
 }
 
 /// The access token of a public dashboard: what stands behind `public/dashboards/` of the API, or `public-dashboards/` of
