@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_in_any_header_and_cookie() {
-        for token in [TOKEN, KEY, &TOKEN[..20]] {
+        for token in [TOKEN, KEY, "glsa_yscW25imSKJIuav"] {
             for name in ["x-grafana-service-account-token", "x-api-token", "proxy-authorization", "anything"] {
                 for value in [token.to_owned(), format!("Bearer {token}"), format!("\"{token}\"")] {
                     assert_eq!(found(&[("host", "g".into()), (name, value)]), Some(Misplaced::Header(name.into())));
