@@ -104,7 +104,7 @@ fn rivals(case: &Case<'_>, finding: &Finding) -> Vec<String> {
     if credential::is_absent(request) {
         let by_name = matches!(reason, Reason::AuthProxyRefused | Reason::UserMissing | Reason::UserDisabled);
         let named = signers::identity_header(request).filter(|_| by_name);
-        return named.map(|name| format!("Grafana refused the user named by {name}")).into_iter().collect();
+        return named.map(|name| format!("{name} named the user whom Grafana refused")).into_iter().collect();
     }
     let names_token = matches!(reason, Reason::TokenExpired | Reason::TokenRevoked | Reason::OrgMismatch);
     signers::of_unauthorised(request, names_token)

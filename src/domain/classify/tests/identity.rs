@@ -211,7 +211,7 @@ fn the_user_named_by_a_header_was_judged() {
     says(&found.detail, &["`X-WEBAUTH-USER` named the user whom Grafana judged"]);
     says(&found.hint, &["Give the user named by `X-WEBAUTH-USER` a role"]);
     let missing = verdict(&alone, 401, &grafanas(), &named("user.sync.fetch-not-found", 401)).unwrap();
-    says(&missing.detail, &["Grafana refused the user named by `X-WEBAUTH-USER`"]);
+    says(&missing.detail, &["`X-WEBAUTH-USER` named the user whom Grafana refused"]);
     for body in [
         r#"{"message":"Unauthorized"}"#,
         r#"{"message":"Unauthorized","traceID":""}"#,
