@@ -82,8 +82,8 @@ impl Fields {
     }
 
     /// Whether these bytes are anywhere in the head. `false` says that no line holds them.
-    pub fn may_hold(&self, wanted: &[u8]) -> bool {
-        memchr::memmem::find(&self.bytes, wanted).is_some()
+    pub fn may_hold(&self, wanted: &memchr::memmem::Finder<'_>) -> bool {
+        wanted.find(&self.bytes).is_some()
     }
 
     /// A part of the head that the lines stand in.

@@ -420,16 +420,8 @@ pub struct RequestFacts {
     pub render_key: bool,
     /// What else looked like a credential.
     pub carriers: Carriers,
-    /// The header that names the user and went to Grafana.
-    pub identity_in: Option<Bytes>,
-    /// The header that names a user and was dropped.
-    pub identity_dropped: Option<DroppedIdentity<Bytes>>,
-    /// The header that the JWT is in. `None` where there is one: it is in `?auth_token=`.
-    pub jwt_in: Option<Bytes>,
-    /// The header of `authorization.restore_from` whose credential was not used.
-    pub carrier_unused: Option<UnusedCarrier<Bytes>>,
-    /// Where a token is that Grafana does not read there. Looked for where there is none in `Authorization`.
-    pub misplaced: Option<Misplaced>,
+    /// What few requests have: names of what else could have signed in, or did not.
+    pub names: Option<Box<SignInNames>>,
     /// The request wants to become a WebSocket.
     pub websocket: bool,
     /// The credential.
@@ -439,20 +431,33 @@ pub struct RequestFacts {
 }
 
 /// What else in a request could sign somebody in.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SignInFacts<'h> {
+#[derive(Clone, Debug, Default)]
+pub struct SignInFacts {
     /// Grafana's session cookie is there.
     pub session_cookie: bool,
     /// The image renderer's cookie is there.
     pub render_key: bool,
-    /// The name of the header of a trusted proxy that names the user and goes to Grafana.
-    pub identity_header: Option<&'h [u8]>,
+    /// A header of a trusted proxy that names the user goes to Grafana.
+    pub identity_header: bool,
     /// `?auth_token=` holds what Grafana could read as a JWT, and does where `url_login` is on.
     pub jwt_in_query: bool,
-    /// One that was dropped.
-    pub identity_dropped: Option<DroppedIdentity<&'h [u8]>>,
-    /// A credential that `authorization.restore_from` did not restore.
-    pub carrier_unused: Option<UnusedCarrier<&'h [u8]>>,
+    /// Where those are, and what was left out.
+    pub names: Option<Box<SignInNames>>,
+}
+
+/// Where what could sign somebody in is, and what was left out. Apart from the other facts: most requests have none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignInNames {
+    /// The header that names the user and went to Grafana.
+    pub identity_in: Option<Bytes>,
+    /// The header that names a user and was dropped.
+    pub identity_dropped: Option<DroppedIdentity>,
+    /// The header that the JWT is in. `None` where there is one: it is in `?auth_token=`.
+    pub jwt_in: Option<Bytes>,
+    /// The header of `authorization.restore_from` whose credential was not used.
+    pub carrier_unused: Option<UnusedCarrier>,
+    /// Where a token is that Grafana does not read there. Looked for where there is none in `Authorization`.
+    pub misplaced: Option<Misplaced>,
 }
 
 impl RequestFacts {
@@ -461,7 +466,7 @@ impl RequestFacts {
         method: &Method,
         uri: &Uri,
         head: &Head<'_>,
-        sign_in: &SignInFacts<'_>,
+        sign_in: SignInFacts,
         auth: AuthFacts,
         org: OrgFacts,
     ) -> Self {
@@ -478,21 +483,11 @@ impl RequestFacts {
             session_cookie: sign_in.session_cookie,
             render_key: sign_in.render_key,
             carriers: Carriers {
-                auth_proxy: sign_in.identity_header.is_some(),
+                auth_proxy: sign_in.identity_header,
                 jwt: head.carriers.jwt || sign_in.jwt_in_query,
                 ..head.carriers
             },
-            identity_in: kept(sign_in.identity_header),
-            identity_dropped: sign_in.identity_dropped.map(|DroppedIdentity { name, why, peer }| DroppedIdentity {
-                name: head.fields.keep(name),
-                why,
-                peer,
-            }),
-            jwt_in: kept(head.jwt_in),
-            carrier_unused: sign_in
-                .carrier_unused
-                .map(|UnusedCarrier { name, why }| UnusedCarrier { name: head.fields.keep(name), why }),
-            misplaced: if auth.token.is_none() { Misplaced::find(head) } else { None },
+            names: sign_in.names,
             websocket: head.websocket().is_some(),
             auth,
             org,
@@ -501,6 +496,31 @@ impl RequestFacts {
 }
 
 impl RequestFacts {
+    /// The header that names the user and went to Grafana.
+    pub fn identity_in(&self) -> Option<&[u8]> {
+        self.names.as_ref()?.identity_in.as_deref()
+    }
+
+    /// The header that names a user and was dropped.
+    pub fn identity_dropped(&self) -> Option<&DroppedIdentity> {
+        self.names.as_ref()?.identity_dropped.as_ref()
+    }
+
+    /// The header that a JWT is in.
+    pub fn jwt_in(&self) -> Option<&[u8]> {
+        self.names.as_ref()?.jwt_in.as_deref()
+    }
+
+    /// The header of `authorization.restore_from` whose credential was not used.
+    pub fn carrier_unused(&self) -> Option<&UnusedCarrier> {
+        self.names.as_ref()?.carrier_unused.as_ref()
+    }
+
+    /// The line in which Grafana does not read the token that is there.
+    pub fn misplaced(&self) -> Option<&Misplaced> {
+        self.names.as_ref()?.misplaced.as_ref()
+    }
+
     /// The trace's id out of a well-formed `traceparent` (W3C Trace Context §3.2): 32 hex digits.
     pub fn trace_id(&self) -> Option<&str> {
         let value = std::str::from_utf8(self.traceparent.as_ref()?).ok()?;

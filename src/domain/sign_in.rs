@@ -6,14 +6,16 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::{HeaderName, Uri};
 
 use super::client;
 use super::credential::{AuthForm, Judgement};
 use super::fields;
-use super::head::{Head, IdentityLine, Kind, SignInFacts, Spelling};
+use super::head::{Head, IdentityLine, Kind, SignInFacts, SignInNames, Spelling};
 use super::identity::{Cookie, cookie, jwt, jwt_like};
 use super::limit::{Credential, Standing};
+use super::misplaced::Misplaced;
 use super::org::{self, query_value};
 use super::token::{
     BucketKey, DASHBOARD, HashKey, JWT, JWT_SUBJECT, RENDER_KEY, SESSION, TokenFacts, TokenKind, USER_HEADER,
@@ -38,11 +40,11 @@ pub enum Carrier {
     PublicDashboard,
 }
 
-/// A header that names a user and was dropped. `N` is its name, as it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DroppedIdentity<N> {
-    /// The name.
-    pub name: N,
+/// A header that names a user and was dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DroppedIdentity {
+    /// Its name, as it came.
+    pub name: Bytes,
     /// Why it was dropped.
     pub why: IdentityDropped,
     /// The other end of the connection.
@@ -66,11 +68,11 @@ pub enum IdentityDropped {
     },
 }
 
-/// A header of `authorization.restore_from` whose credential was not used. `N` is its name, as it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnusedCarrier<N> {
-    /// The name.
-    pub name: N,
+/// A header of `authorization.restore_from` whose credential was not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusedCarrier {
+    /// Its name, as it came.
+    pub name: Bytes,
     /// Why it was not used.
     pub why: CarrierUnused,
 }
@@ -85,29 +87,34 @@ pub enum CarrierUnused {
 }
 
 /// What a request could sign in by.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SignIn<'h> {
+#[derive(Clone, Debug, Default)]
+pub struct SignIn {
     /// The credential that the request is filed under, and what carries it. `None`: there is none.
     pub credential: Option<(Carrier, Credential)>,
     /// Nothing else in the request could have signed in.
     pub is_alone: bool,
     /// What the explanations say of the rest.
-    pub facts: SignInFacts<'h>,
+    pub facts: SignInFacts,
 }
 
-impl<'h> SignInFacts<'h> {
+impl SignInFacts {
     /// What a request that somebody else received carries, under the names that Grafana has by default.
-    pub fn as_received(head: &Head<'h>, uri: &Uri) -> Self {
+    pub fn as_received(head: &Head<'_>, uri: &Uri) -> Self {
+        let identity = identity_kept_back(head);
         Self {
             session_cookie: filled(&head.cookie, b"grafana_session").is_some(),
             render_key: filled(&head.cookie, b"renderKey").is_some(),
-            identity_header: identity_kept_back(head),
+            identity_header: identity.is_some(),
             jwt_in_query: uri
                 .query()
                 .and_then(|query| query_value(query, "auth_token"))
                 .is_some_and(|token| jwt_like::is_like(token.as_bytes())),
-            identity_dropped: None,
-            carrier_unused: None,
+            names: boxed(SignInNames {
+                identity_in: identity.map(|name| head.fields.keep(name)),
+                jwt_in: head.jwt_in.map(|name| head.fields.keep(name)),
+                misplaced: Misplaced::find(head),
+                ..SignInNames::default()
+            }),
         }
     }
 }
@@ -136,9 +143,9 @@ pub struct Request<'a, 'h> {
     pub key: Option<BucketKey>,
 }
 
-impl<'h> SignIn<'h> {
+impl SignIn {
     /// Finds every credential of a request.
-    pub fn find(request: Request<'_, 'h>, clients: &client::Settings, hash_key: &HashKey) -> Self {
+    pub fn find(request: Request<'_, '_>, clients: &client::Settings, hash_key: &HashKey) -> Self {
         let Request { head, uri, trusted, authorization, key, .. } = request;
         let (mut session, mut render_key) = (None, None);
         if !head.cookie.is_empty() {
@@ -151,10 +158,9 @@ impl<'h> SignIn<'h> {
         let facts = SignInFacts {
             session_cookie: session.is_some(),
             render_key: render_key.is_some(),
-            identity_header: user.map(|line| line.name),
+            identity_header: user.is_some(),
             jwt_in_query: in_query.as_ref().is_some_and(|token| jwt_like::is_like(token.as_bytes())),
-            identity_dropped: dropped(request, clients),
-            carrier_unused: unused_carrier(request, clients),
+            names: names(request, user, clients),
         };
         let of = |carrier, domain, bytes: &[u8], standing| {
             let key = hash_key.hash(domain, bytes);
@@ -232,21 +238,57 @@ fn user_line<'h>(head: &Head<'h>, clients: &client::Settings) -> Option<Identity
     Some(*own.unwrap_or(first))
 }
 
+/// Where what could sign in is, and what was left out. Most requests have nothing of the kind.
+fn names(
+    request: Request<'_, '_>,
+    user: Option<IdentityLine<'_>>,
+    clients: &client::Settings,
+) -> Option<Box<SignInNames>> {
+    let Request { head, restore_from, authorization, .. } = request;
+    let misplaced = if authorization.token.is_none() { Misplaced::find(head) } else { None };
+    let is_plain = head.jwt_in.is_none()
+        && head.identity.is_empty()
+        && head.identity_dropped.is_none()
+        && restore_from.is_empty()
+        && misplaced.is_none();
+    if is_plain { None } else { collect_names(request, user, clients, misplaced) }
+}
+
+#[cold]
+fn collect_names(
+    request: Request<'_, '_>,
+    user: Option<IdentityLine<'_>>,
+    clients: &client::Settings,
+    misplaced: Option<Misplaced>,
+) -> Option<Box<SignInNames>> {
+    let kept = |name| request.head.fields.keep(name);
+    boxed(SignInNames {
+        identity_in: user.map(|line| kept(line.name)),
+        identity_dropped: dropped(request, clients),
+        jwt_in: request.head.jwt_in.map(kept),
+        carrier_unused: unused_carrier(request, clients),
+        misplaced,
+    })
+}
+
+fn boxed(names: SignInNames) -> Option<Box<SignInNames>> {
+    (names != SignInNames::default()).then(|| Box::new(names))
+}
+
 /// The header that would have named a user.
-fn dropped<'h>(request: Request<'_, 'h>, clients: &client::Settings) -> Option<DroppedIdentity<&'h [u8]>> {
+fn dropped(request: Request<'_, '_>, clients: &client::Settings) -> Option<DroppedIdentity> {
     let Request { head, peer, trusted, .. } = request;
-    let peer = peer.to_canonical();
-    if !trusted && let Some(line) = user_line(head, clients) {
-        return Some(DroppedIdentity { name: line.name, why: IdentityDropped::UntrustedPeer, peer });
-    }
-    let name = identity_kept_back(head)?;
-    let configured = clients.identity_headers.iter().any(|own| org::folds_alike(name, own.as_str().as_bytes()));
-    let why = if configured || org::is_alias(name) {
-        IdentityDropped::Alias { configured }
-    } else {
-        IdentityDropped::NotConfigured { trusted }
+    let (name, why) = match user_line(head, clients).filter(|_| !trusted) {
+        Some(line) => (line.name, IdentityDropped::UntrustedPeer),
+        None => {
+            let name = identity_kept_back(head)?;
+            let configured = clients.identity_headers.iter().any(|own| org::folds_alike(name, own.as_str().as_bytes()));
+            let is_alias = configured || org::is_alias(name);
+            let plain = IdentityDropped::NotConfigured { trusted };
+            (name, if is_alias { IdentityDropped::Alias { configured } } else { plain })
+        }
     };
-    Some(DroppedIdentity { name, why, peer })
+    Some(DroppedIdentity { name: head.fields.keep(name), why, peer: peer.to_canonical() })
 }
 
 /// The header that names a user and goes to Grafana from no peer. Of several, the one that names the user says most.
@@ -259,22 +301,19 @@ fn identity_kept_back<'h>(head: &Head<'h>) -> Option<&'h [u8]> {
 }
 
 /// The header of `authorization.restore_from` whose credential was not used.
-fn unused_carrier<'h>(request: Request<'_, 'h>, clients: &client::Settings) -> Option<UnusedCarrier<&'h [u8]>> {
+fn unused_carrier(request: Request<'_, '_>, clients: &client::Settings) -> Option<UnusedCarrier> {
     let Request { head, peer, trusted, restore_from, authorization, .. } = request;
-    if restore_from.is_empty() {
-        return None;
-    }
     let is_carrier = |name: &[u8]| restore_from.iter().any(|own| fields::is(name, own.as_str()));
     let mut carriers = head.fields.iter().filter(|(name, value)| !value.is_empty() && is_carrier(name));
-    if let Some(passed_over) = authorization.passed_over {
+    let (name, why) = if let Some(passed_over) = authorization.passed_over {
         let (name, _) = carriers.find(|(_, value)| *value == passed_over)?;
-        return Some(UnusedCarrier { name, why: CarrierUnused::AuthorizationWins });
-    }
-    if trusted || clients.trusted_proxies.is_empty() || authorization.identity.is_some() {
+        (name, CarrierUnused::AuthorizationWins)
+    } else if !trusted && !clients.trusted_proxies.is_empty() && authorization.identity.is_none() {
+        (carriers.next()?.0, CarrierUnused::UntrustedPeer(peer.to_canonical()))
+    } else {
         return None;
-    }
-    let why = CarrierUnused::UntrustedPeer(peer.to_canonical());
-    carriers.next().map(|(name, _)| UnusedCarrier { name, why })
+    };
+    Some(UnusedCarrier { name: head.fields.keep(name), why })
 }
 
 /// The access token of a public dashboard: what stands behind `public/dashboards/` of the API, or `public-dashboards/` of

@@ -74,11 +74,11 @@ impl Display for Place {
 /// A token that is in another place than `Authorization`, recognised by its own spelling.
 pub(super) fn misplaced(request: &RequestFacts) -> Option<Place> {
     // A carrier that was not used has words of its own.
-    if is_token(request) || request.carrier_unused.is_some() {
+    if is_token(request) || request.carrier_unused().is_some() {
         return None;
     }
     let named = |name: &[u8], other: &str| shown(name).map_or_else(|| other.to_owned(), |name| format!("`{name}`"));
-    match &request.misplaced {
+    match request.misplaced() {
         Some(Misplaced::Header(name)) => Some(Place::Header(named(name, "another header"))),
         Some(Misplaced::Cookie(name)) => Some(Place::Cookie(named(name, "of another name"))),
         None => {

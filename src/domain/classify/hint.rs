@@ -133,7 +133,7 @@ fn remarks(case: &Case<'_>, finding: &Finding) -> Vec<String> {
             remarks.push(format!("a token is in {place}, where Grafana does not read it"));
         } else if let Some(name) = request.carriers.unread
             && !credential::is_token(request)
-            && request.carrier_unused.is_none()
+            && request.carrier_unused().is_none()
         {
             remarks.push(format!("`{name}` came along, which Grafana never reads"));
         }

@@ -8,7 +8,7 @@ use super::signers::header;
 
 /// The header that names a user and was dropped.
 pub(super) fn dropped_identity(request: &RequestFacts) -> Option<String> {
-    let DroppedIdentity { name, why, peer } = request.identity_dropped.as_ref()?;
+    let DroppedIdentity { name, why, peer } = request.identity_dropped()?;
     let name = header(name);
     Some(match why {
         IdentityDropped::UntrustedPeer => {
@@ -29,7 +29,7 @@ pub(super) fn dropped_identity(request: &RequestFacts) -> Option<String> {
 
 /// The credential in a header of `authorization.restore_from` that was not used.
 pub(super) fn unused_carrier(request: &RequestFacts) -> Option<String> {
-    let unused = request.carrier_unused.as_ref()?;
+    let unused = request.carrier_unused()?;
     let name = header(&unused.name);
     Some(match unused.why {
         CarrierUnused::AuthorizationWins => {
@@ -53,7 +53,7 @@ fn held(request: &RequestFacts) -> &'static str {
 
 /// The next step after a header that names a user was dropped.
 pub(super) fn step_for_identity(request: &RequestFacts) -> Option<String> {
-    let DroppedIdentity { name, why, peer } = request.identity_dropped.as_ref()?;
+    let DroppedIdentity { name, why, peer } = request.identity_dropped()?;
     let name = header(name);
     let otherwise = "if no proxy of yours sets this header, send `Authorization: Bearer <token>` instead";
     Some(match why {
@@ -78,7 +78,7 @@ pub(super) fn step_for_identity(request: &RequestFacts) -> Option<String> {
 
 /// The next step after a credential of `authorization.restore_from` was not used.
 pub(super) fn step_for_carrier(request: &RequestFacts) -> Option<String> {
-    let unused = request.carrier_unused.as_ref()?;
+    let unused = request.carrier_unused()?;
     let name = header(&unused.name);
     Some(match unused.why {
         CarrierUnused::AuthorizationWins => {

@@ -11,7 +11,7 @@ use super::credential;
 
 /// The JWT outside `Authorization`, by the place that it is in.
 pub(super) fn jwt(request: &RequestFacts) -> Option<String> {
-    request.carriers.jwt.then(|| match &request.jwt_in {
+    request.carriers.jwt.then(|| match request.jwt_in() {
         Some(name) => format!("JWT in {}", header(name)),
         None => "JWT in `auth_token` of the query".to_owned(),
     })
@@ -19,9 +19,8 @@ pub(super) fn jwt(request: &RequestFacts) -> Option<String> {
 
 /// The header that names the user and went to Grafana.
 pub(super) fn identity_header(request: &RequestFacts) -> Option<String> {
-    let name = || {
-        request.identity_in.as_ref().map_or_else(|| "the user header of `auth.proxy`".to_owned(), |name| header(name))
-    };
+    let name =
+        || request.identity_in().map_or_else(|| "the user header of `auth.proxy`".to_owned(), |name| header(name));
     request.carriers.auth_proxy.then(name)
 }
 

@@ -153,9 +153,11 @@ fn a_forbidden_that_is_about_somebody_else_is_recognised() {
 #[test]
 fn a_forbidden_that_may_be_about_a_jwt_or_a_named_user_is_not_pinned_on_the_token() {
     let mut jwt = request(None, true);
-    (jwt.carriers.jwt, jwt.jwt_in) = (true, Some(bytes::Bytes::from_static(b"X-JWT-Assertion")));
+    jwt.carriers.jwt = true;
+    jwt.names.get_or_insert_default().jwt_in = Some(bytes::Bytes::from_static(b"X-JWT-Assertion"));
     let mut named = request(None, true);
-    (named.carriers.auth_proxy, named.identity_in) = (true, Some(bytes::Bytes::from_static(b"X-WEBAUTH-USER")));
+    named.carriers.auth_proxy = true;
+    named.names.get_or_insert_default().identity_in = Some(bytes::Bytes::from_static(b"X-WEBAUTH-USER"));
     for beside in [&jwt, &named] {
         let mut open = past(accepted(60, None));
         assert_eq!(told(beside, &open, Reason::PermissionMissing).detail, "Found.");

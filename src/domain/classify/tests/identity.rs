@@ -23,24 +23,26 @@ fn forbidden(request: &RequestFacts) -> Verdict {
 
 fn with_jwt(mut request: RequestFacts) -> RequestFacts {
     request.carriers.jwt = true;
-    request.jwt_in = Some(Bytes::from_static(b"X-JWT-Assertion"));
+    request.names.get_or_insert_default().jwt_in = Some(Bytes::from_static(b"X-JWT-Assertion"));
     request
 }
 
 fn with_identity(mut request: RequestFacts) -> RequestFacts {
     request.carriers.auth_proxy = true;
-    request.identity_in = Some(Bytes::from_static(b"X-WEBAUTH-USER"));
+    request.names.get_or_insert_default().identity_in = Some(Bytes::from_static(b"X-WEBAUTH-USER"));
     request
 }
 
 fn with_dropped(mut request: RequestFacts, name: &'static str, why: IdentityDropped) -> RequestFacts {
     let name = Bytes::from_static(name.as_bytes());
-    request.identity_dropped = Some(DroppedIdentity { name, why, peer: PEER.parse().unwrap() });
+    request.names.get_or_insert_default().identity_dropped =
+        Some(DroppedIdentity { name, why, peer: PEER.parse().unwrap() });
     request
 }
 
 fn with_carrier(mut request: RequestFacts, why: CarrierUnused) -> RequestFacts {
-    request.carrier_unused = Some(UnusedCarrier { name: Bytes::from_static(b"X-Forwarded-Authorization"), why });
+    request.names.get_or_insert_default().carrier_unused =
+        Some(UnusedCarrier { name: Bytes::from_static(b"X-Forwarded-Authorization"), why });
     request
 }
 
@@ -252,7 +254,7 @@ fn a_token_in_the_wrong_place_is_named_with_its_place() {
     ] {
         let target = if query.is_empty() { "/api/org".to_owned() } else { format!("/api/org?a=b&{query}={token}") };
         let mut request = request(Method::GET, &target);
-        request.misplaced = place;
+        request.names.get_or_insert_default().misplaced = place;
         let found = unauthorised(&request);
         assert_eq!(found.reason, Reason::CredentialMissing);
         says(&found.detail, &[&format!("a token is in {named}, where Grafana does not read it")]);
@@ -269,6 +271,6 @@ fn a_token_in_the_wrong_place_is_named_with_its_place() {
     let mut empty = request(Method::GET, "/api/org");
     empty.auth.received = AuthForm::Bearer;
     (empty.auth.sent, empty.auth.spelling) = (AuthForm::Bearer, Spelling::Empty);
-    empty.misplaced = Some(Misplaced::Header(Bytes::from_static(b"X-Api-Token")));
+    empty.names.get_or_insert_default().misplaced = Some(Misplaced::Header(Bytes::from_static(b"X-Api-Token")));
     says(&unauthorised(&empty).detail, &["nothing behind the scheme", "`X-Api-Token`"]);
 }
