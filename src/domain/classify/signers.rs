@@ -19,8 +19,7 @@ pub(super) fn jwt(request: &RequestFacts) -> Option<String> {
 
 /// The header that names the user and went to Grafana.
 pub(super) fn identity_header(request: &RequestFacts) -> Option<String> {
-    let name =
-        || request.identity_in().map_or_else(|| "the user header of `auth.proxy`".to_owned(), |name| header(name));
+    let name = || request.identity_in().map_or_else(|| "the user header of `auth.proxy`".to_owned(), header);
     request.carriers.auth_proxy.then(name)
 }
 
