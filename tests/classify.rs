@@ -136,7 +136,7 @@ fn facts(request: &Value) -> RequestFacts {
     let named = head.organisation.first().map(|value| String::from_utf8_lossy(value).into_owned());
     let named = named.or_else(|| uri.query().and_then(org::target_org));
     let org = OrgFacts { received: named.map(Into::into), sent: found.sent, by: found.by };
-    RequestFacts::gather(&method, &uri, &head, &SignInFacts::as_received(&head, &uri), auth, org)
+    RequestFacts::gather(&method, &uri, &head, SignInFacts::as_received(&head, &uri), auth, org)
 }
 
 /// Reads the first `Authorization` line as Grafana does.

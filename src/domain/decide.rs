@@ -60,7 +60,7 @@ pub struct Findings<'h> {
     /// The credential.
     pub credential: Judgement<'h>,
     /// Every way in which the request could sign in.
-    pub sign_in: SignIn<'h>,
+    pub sign_in: SignIn,
     /// What the bucket and the fingerprint of the credential in `Authorization` are made from.
     pub key: Option<BucketKey>,
     /// The known caller that it belongs to.
@@ -114,7 +114,9 @@ pub fn decide<'h>(
     let request = sign_in::Request {
         head: asked.head,
         uri: asked.uri,
+        peer: asked.peer,
         trusted,
+        restore_from: &policy.authorization.restore_from,
         authorization: &found.credential,
         key: found.key,
     };

@@ -57,7 +57,7 @@ impl Fields {
     }
 
     /// Names and values, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         self.lines.iter().map(|line| (self.name(line), self.value(line)))
     }
 
@@ -79,6 +79,11 @@ impl Fields {
     /// The first value of a field.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.get_all(name).next()
+    }
+
+    /// Whether these bytes are anywhere in the head. `false` says that no line holds them.
+    pub fn may_hold(&self, wanted: &memchr::memmem::Finder<'_>) -> bool {
+        wanted.find(&self.bytes).is_some()
     }
 
     /// A part of the head that the lines stand in.

@@ -8,8 +8,9 @@ pub use super::credential::Spelling;
 use super::credential::{AuthForm, Changes, Judgement};
 use super::fields::{self, Fields};
 use super::identity::jwt_like;
+use super::misplaced::Misplaced;
 use super::org::{self, OrgBy};
-
+use super::sign_in::{DroppedIdentity, UnusedCarrier};
 use super::token::TokenFacts;
 
 /// A request's head.
@@ -419,8 +420,8 @@ pub struct RequestFacts {
     pub render_key: bool,
     /// What else looked like a credential.
     pub carriers: Carriers,
-    /// The header that names a user and was dropped, as no trusted proxy of `clients.identity_headers` sent it.
-    pub identity_dropped: Option<Bytes>,
+    /// What few requests have: names of what else could have signed in, or did not.
+    pub names: Option<Box<SignInNames>>,
     /// The request wants to become a WebSocket.
     pub websocket: bool,
     /// The credential.
@@ -430,18 +431,33 @@ pub struct RequestFacts {
 }
 
 /// What else in a request could sign somebody in.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SignInFacts<'h> {
+#[derive(Clone, Debug, Default)]
+pub struct SignInFacts {
     /// Grafana's session cookie is there.
     pub session_cookie: bool,
     /// The image renderer's cookie is there.
     pub render_key: bool,
     /// A header of a trusted proxy that names the user goes to Grafana.
     pub identity_header: bool,
-    /// `?auth_token=` holds something, which Grafana reads as a JWT where `url_login` is on.
+    /// `?auth_token=` holds what Grafana could read as a JWT, and does where `url_login` is on.
     pub jwt_in_query: bool,
-    /// The name of one that was dropped.
-    pub identity_dropped: Option<&'h [u8]>,
+    /// Where those are, and what was left out.
+    pub names: Option<Box<SignInNames>>,
+}
+
+/// Where what could sign somebody in is, and what was left out. Apart from the other facts: most requests have none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignInNames {
+    /// The header that names the user and went to Grafana.
+    pub identity_in: Option<Bytes>,
+    /// The header that names a user and was dropped.
+    pub identity_dropped: Option<DroppedIdentity>,
+    /// The header that the JWT is in. `None` where there is one: it is in `?auth_token=`.
+    pub jwt_in: Option<Bytes>,
+    /// The header of `authorization.restore_from` whose credential was not used.
+    pub carrier_unused: Option<UnusedCarrier>,
+    /// Where a token is that Grafana does not read there. Looked for where there is none in `Authorization`.
+    pub misplaced: Option<Misplaced>,
 }
 
 impl RequestFacts {
@@ -450,7 +466,7 @@ impl RequestFacts {
         method: &Method,
         uri: &Uri,
         head: &Head<'_>,
-        sign_in: &SignInFacts<'_>,
+        sign_in: SignInFacts,
         auth: AuthFacts,
         org: OrgFacts,
     ) -> Self {
@@ -471,7 +487,7 @@ impl RequestFacts {
                 jwt: head.carriers.jwt || sign_in.jwt_in_query,
                 ..head.carriers
             },
-            identity_dropped: kept(sign_in.identity_dropped),
+            names: sign_in.names,
             websocket: head.websocket().is_some(),
             auth,
             org,
@@ -480,6 +496,31 @@ impl RequestFacts {
 }
 
 impl RequestFacts {
+    /// The header that names the user and went to Grafana.
+    pub fn identity_in(&self) -> Option<&[u8]> {
+        self.names.as_ref()?.identity_in.as_deref()
+    }
+
+    /// The header that names a user and was dropped.
+    pub fn identity_dropped(&self) -> Option<&DroppedIdentity> {
+        self.names.as_ref()?.identity_dropped.as_ref()
+    }
+
+    /// The header that a JWT is in.
+    pub fn jwt_in(&self) -> Option<&[u8]> {
+        self.names.as_ref()?.jwt_in.as_deref()
+    }
+
+    /// The header of `authorization.restore_from` whose credential was not used.
+    pub fn carrier_unused(&self) -> Option<&UnusedCarrier> {
+        self.names.as_ref()?.carrier_unused.as_ref()
+    }
+
+    /// The line in which Grafana does not read the token that is there.
+    pub fn misplaced(&self) -> Option<&Misplaced> {
+        self.names.as_ref()?.misplaced.as_ref()
+    }
+
     /// The trace's id out of a well-formed `traceparent` (W3C Trace Context §3.2): 32 hex digits.
     pub fn trace_id(&self) -> Option<&str> {
         let value = std::str::from_utf8(self.traceparent.as_ref()?).ok()?;

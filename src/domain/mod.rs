@@ -14,6 +14,7 @@ pub mod caller;
 pub mod demand;
 pub mod head;
 pub mod sign_in;
+pub mod misplaced;
 pub mod reason;
 pub mod past;
 pub mod framing;

@@ -77,7 +77,7 @@ impl Proxy {
     pub(super) fn judge(&self, parts: &RequestParts, peer: &Peer, asks: bool, chunked: bool) -> Box<Judged> {
         let head = Head::collect(&parts.fields, &self.policy.clients.identity_headers);
         let asked = Asked { method: &parts.method, uri: &parts.uri, head: &head, peer: peer.address };
-        let found = decide(asked, &self.policy, |key| self.recorder.memory().organisation(key));
+        let mut found = decide(asked, &self.policy, |key| self.recorder.memory().organisation(key));
         let mut ask = found.ask.filter(|_| asks);
         if let Some(Ask { from: Budget::Credential(credential), .. }) = &mut ask {
             credential.takes_question = !found.sign_in.is_alone || self.proving.serves_visitors();
@@ -101,7 +101,7 @@ impl Proxy {
             &parts.method,
             &parts.uri,
             &head,
-            &found.sign_in.facts,
+            std::mem::take(&mut found.sign_in.facts),
             AuthFacts::from(&found.credential),
             self.org_facts(&head, parts, &found),
         );

@@ -26,7 +26,7 @@ impl Proxy {
         // Whatever it was, Grafana got none of it.
         let auth = AuthFacts { sent: AuthForm::None, ..AuthFacts::from(&credential) };
         let mut facts =
-            RequestFacts::gather(&parts.method, &parts.uri, &head, &SignInFacts::default(), auth, OrgFacts::default());
+            RequestFacts::gather(&parts.method, &parts.uri, &head, SignInFacts::default(), auth, OrgFacts::default());
         facts.reading = if known { Reading::Outline } else { Reading::Nothing };
         let mut answer = Answer::new(fault.reason, fault.detail.clone(), fault.hint);
         answer.status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);

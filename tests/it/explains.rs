@@ -6,6 +6,10 @@ use serde_json::json;
 
 use crate::support::{Origin, Program, TOKEN, get};
 
+const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+const UNCLAIMED: &str = "{\"extra\":null,\"message\":\"Unauthorized\",\"messageId\":\"auth.unauthorized\",\"statusCode\":401,\"traceID\":\"\"}\n";
+const LACKING: &str = "{\"accessErrorId\":\"ACE1\",\"message\":\"You'll need additional permissions to perform this action. Permissions needed: folders:read\",\"title\":\"Access denied\"}\n";
+
 const GRAFANA: &str = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: deny\r\nX-Xss-Protection: 1; mode=block\r\n";
 const EXPIRED: &str = "{\"extra\":null,\"message\":\"Expired API key\",\"messageId\":\"api-key.expired\",\"statusCode\":401,\"traceID\":\"\"}\n";
 
@@ -147,4 +151,139 @@ fn a_large_refusal_passes_whole_though_only_its_beginning_is_read() {
     assert_eq!(answer.status, 403);
     assert!(answer.reason().is_some());
     assert!(answer.text() == body, "the body was changed");
+}
+
+/// What the log says of one request that Grafana answers so: reason, detail and hint.
+fn explained(status: &str, body: &'static str, arguments: &[&str], target: &str, lines: &[&str]) -> [String; 3] {
+    let origin = Origin::answering(format!(
+        "HTTP/1.1 {status}\r\n{GRAFANA}Content-Type: application/json; charset=UTF-8\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let program = Program::before(&origin.url(), arguments);
+    let answer = get(program.data, target, lines);
+    let line = program.refusal(answer.header("x-request-id").unwrap());
+    let said = ["reason", "detail", "hint"].map(|key| line[key].as_str().unwrap_or_default().to_owned());
+    for secret in [&TOKEN[5..], JWT, "YWRtaW46YWRtaW4"] {
+        assert!(!line.to_string().contains(secret), "{line}");
+    }
+    said
+}
+
+fn unauthorised(arguments: &[&str], target: &str, lines: &[&str]) -> [String; 3] {
+    explained("401 Unauthorized", UNCLAIMED, arguments, target, lines)
+}
+
+fn forbidden(arguments: &[&str], target: &str, lines: &[&str]) -> [String; 3] {
+    explained("403 Forbidden", LACKING, arguments, target, lines)
+}
+
+const IDENTITY: [&str; 2] = ["--clients-identity-headers", "X-WEBAUTH-USER"];
+const TRUSTED: [&str; 2] = ["--clients-trusted-proxies", "127.0.0.0/8"];
+const OTHERS_TRUSTED: [&str; 2] = ["--clients-trusted-proxies", "10.0.0.0/8"];
+
+#[test]
+fn an_identity_header_that_was_dropped_is_said_first() {
+    for (arguments, line, begins, step) in [
+        (
+            [IDENTITY, OTHERS_TRUSTED].concat(),
+            "X-WEBAUTH-USER: admin",
+            "`X-WEBAUTH-USER` came from 127.0.0.1, which is not in `clients.trusted_proxies`, and was dropped.",
+            "Add the proxy in front (127.0.0.1) to `clients.trusted_proxies`",
+        ),
+        (
+            TRUSTED.to_vec(),
+            "X-WEBAUTH-USER: admin",
+            "`X-WEBAUTH-USER` is not in `clients.identity_headers`, and was dropped.",
+            "Name `X-WEBAUTH-USER` in `clients.identity_headers`",
+        ),
+        (
+            [IDENTITY, TRUSTED].concat(),
+            "X_WEBAUTH_USER: admin",
+            "`X_WEBAUTH_USER` is another spelling of a header that names a user",
+            "Send `X_WEBAUTH_USER` in exactly the configured spelling",
+        ),
+    ] {
+        let [reason, detail, hint] = unauthorised(&arguments, "/api/org", &[line]);
+        assert_eq!(reason, "credential_missing");
+        assert!(detail.starts_with(begins) && hint.starts_with(step), "{detail} {hint}");
+        assert!(!detail.contains("Authorization"), "{detail}");
+    }
+    let origin = Origin::answering("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n");
+    let program = Program::before(&origin.url(), &IDENTITY);
+    let answer = get(program.data, "/d/x", &["X-WEBAUTH-USER: admin"]);
+    let line = program.refusal(answer.header("x-request-id").unwrap());
+    assert_eq!(line["reason"], "redirected_to_login");
+    assert!(line["detail"].as_str().unwrap().starts_with("`X-WEBAUTH-USER` came from 127.0.0.1"), "{line}");
+}
+
+#[test]
+fn a_credential_that_was_not_restored_is_named_with_what_won() {
+    let restore = ["--authorization-restore-from", "X-Forwarded-Authorization"];
+    let carrier = format!("X-Forwarded-Authorization: Bearer {TOKEN}");
+    let lines = ["Authorization: Basic YWRtaW46YWRtaW4=", &carrier];
+    let wrong = "{\"message\":\"Invalid username or password\",\"messageId\":\"password-auth.failed\",\"statusCode\":401,\"traceID\":\"\"}";
+    for [reason, detail, hint] in [
+        explained("401 Unauthorized", wrong, &restore, "/api/org", &lines),
+        forbidden(&restore, "/api/folders", &lines),
+    ] {
+        assert!(reason == "password_wrong" || reason == "permission_missing", "{reason}");
+        assert!(
+            detail.starts_with(
+                "The credential in `X-Forwarded-Authorization` was not used, because `Authorization` held user and password."
+            ),
+            "{detail}"
+        );
+        assert!(hint.starts_with("Let the proxy in front stop sending its own `Authorization`"), "{hint}");
+    }
+    let [_, detail, hint] = unauthorised(&[restore, OTHERS_TRUSTED].concat(), "/api/org", &[&carrier]);
+    assert!(detail.contains("because it came from 127.0.0.1, which is not in `clients.trusted_proxies`"), "{detail}");
+    assert!(hint.starts_with("Add the proxy in front (127.0.0.1)"), "{hint}");
+    // A hop that passes both on, one a copy of the other, took nothing away.
+    let own = format!("Authorization: Bearer {TOKEN}");
+    let [_, detail, _] = forbidden(&restore, "/api/folders", &[&own, &carrier]);
+    assert!(!detail.contains("X-Forwarded-Authorization"), "{detail}");
+}
+
+#[test]
+fn a_token_is_not_blamed_where_a_jwt_may_have_signed_in() {
+    let (token, jwt) = (format!("Authorization: Bearer {TOKEN}"), format!("X-JWT-Assertion: {JWT}"));
+    let [reason, detail, hint] = forbidden(&[], "/api/folders", &[&token, &jwt]);
+    assert_eq!(reason, "permission_missing");
+    assert!(detail.contains("its user may be the one who lacks `folders:read`"), "{detail}");
+    assert!(hint.starts_with("Give the user of the JWT in `X-JWT-Assertion` (or, where Grafana passed over"), "{hint}");
+    let [_, detail, _] = unauthorised(&[], "/api/org", &[&token, &jwt]);
+    assert!(
+        detail.contains("A JWT in `X-JWT-Assertion` came along, and Grafana tries it before the token"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn the_user_whom_a_trusted_proxy_names_is_who_was_judged() {
+    let trusting = [IDENTITY, TRUSTED].concat();
+    let [reason, detail, hint] = forbidden(&trusting, "/api/folders", &["X-WEBAUTH-USER: alice"]);
+    assert_eq!(reason, "permission_missing");
+    assert!(detail.contains("`X-WEBAUTH-USER` named the user whom Grafana judged"), "{detail}");
+    assert!(hint.starts_with("Give the user named by `X-WEBAUTH-USER` a role"), "{hint}");
+    assert!(!format!("{detail}{hint}").contains("alice"), "a name is nobody else's business");
+    let [reason, detail, _] = unauthorised(&trusting, "/api/folders", &["X-WEBAUTH-USER: alice"]);
+    assert_eq!(reason, "credential_not_recognised");
+    assert!(detail.starts_with("Grafana refused the user named by `X-WEBAUTH-USER`"), "{detail}");
+}
+
+#[test]
+fn a_token_in_the_wrong_place_is_found_by_its_value() {
+    let query = format!("/api/org?apitoken={TOKEN}");
+    for (target, line, place) in [
+        ("/api/org", format!("X-Grafana-Service-Account-Token: {TOKEN}"), "`X-Grafana-Service-Account-Token`"),
+        ("/api/org", format!("X-Api-Token: Bearer {TOKEN}"), "`X-Api-Token`"),
+        ("/api/org", format!("Cookie: a=b; grafana_token={TOKEN}"), "the cookie `grafana_token`"),
+        ("/api/org", format!("{TOKEN}: {TOKEN}"), "another header"),
+        (&query, "X-A: b".to_owned(), "`apitoken` in the query"),
+    ] {
+        let [reason, detail, hint] = unauthorised(&[], target, &[&line]);
+        assert_eq!(reason, "credential_missing");
+        assert!(detail.contains(&format!("a token is in {place}, where Grafana does not read it")), "{detail}");
+        assert!(hint.starts_with(&format!("Move the token from {place} to `Authorization: Bearer <token>`")), "{hint}");
+    }
 }

@@ -133,7 +133,7 @@ fn facts(method: &str, target: &str, headers: &HeaderMap) -> RequestFacts {
         &Method::from_bytes(method.as_bytes()).unwrap(),
         &uri,
         &head,
-        &SignInFacts::as_received(&head, &uri),
+        SignInFacts::as_received(&head, &uri),
         auth,
         org,
     )

@@ -153,7 +153,7 @@ fn facts(asked: &Question<'_>) -> RequestFacts {
     let by = if named.is_some() { OrgBy::Client } else { OrgBy::None };
     let org = OrgFacts { received: named.map(Into::into), sent: named.and_then(|org| org.parse().ok()), by };
     let uri: Uri = asked.path.parse().unwrap_or_default();
-    RequestFacts::gather(asked.method, &uri, &head, &SignInFacts::as_received(&head, &uri), auth, org)
+    RequestFacts::gather(asked.method, &uri, &head, SignInFacts::as_received(&head, &uri), auth, org)
 }
 
 fn skew(date: &str, now: SystemTime) -> Option<i64> {

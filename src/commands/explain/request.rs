@@ -91,7 +91,7 @@ impl Told {
             &method,
             &uri,
             &head,
-            &SignInFacts::as_received(&head, &uri),
+            SignInFacts::as_received(&head, &uri),
             auth,
             organisation(&head, &uri),
         );

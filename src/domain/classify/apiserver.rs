@@ -28,7 +28,7 @@ pub(super) fn forbidden(case: &Case<'_>, document: &Document) -> Option<Finding>
         return Some(message::said(Reason::ForbiddenUnexplained, document));
     };
     Some(match reason {
-        Reason::RoleTooLow => credential::fault(case.request).unwrap_or_else(|| message::said(reason, document)),
+        Reason::RoleTooLow => credential::judged_fault(case.request).unwrap_or_else(|| message::said(reason, document)),
         _ => message::said(reason, document),
     })
 }

@@ -1,10 +1,13 @@
 //! What the credential that was sent gives away by itself, whatever the answer says.
 
+use std::fmt::{self, Display};
+
 use super::super::credential::AuthForm;
 use super::super::head::{RequestFacts, Spelling};
+use super::super::misplaced::{self, Misplaced, shown};
 use super::super::reason::Reason;
 use super::super::token::{Damage, TokenFacts, TokenKind};
-use super::{Case, Finding};
+use super::{Case, Finding, describe, own, signers};
 
 /// Whether `Authorization` was missing, or held a scheme and nothing else.
 pub(super) fn is_absent(request: &RequestFacts) -> bool {
@@ -40,11 +43,49 @@ pub(super) fn is_password(request: &RequestFacts) -> bool {
 /// Names of query parameters that people put a token in. `auth_token` is none of them: `auth.jwt` may read it.
 const IN_QUERY: [&str; 6] = ["api_key", "apikey", "api-key", "token", "access_token", "authorization"];
 
-/// The query parameter in which a credential seems to stand. Grafana reads none there.
+/// The query parameter in which a credential seems to be, by its name. Grafana reads none there.
 pub(super) fn in_query(request: &RequestFacts) -> Option<&'static str> {
     let query = request.uri.query()?;
     let names = query.split('&').filter_map(|pair| pair.split_once('=')).filter(|(_, value)| !value.is_empty());
     names.into_iter().find_map(|(name, _)| IN_QUERY.into_iter().find(|known| known.eq_ignore_ascii_case(name)))
+}
+
+/// Where a token is that Grafana does not read there.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// In a header.
+    Header(String),
+    /// In a cookie.
+    Cookie(String),
+    /// In the query.
+    Query(String),
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => f.write_str(name),
+            Self::Cookie(name) => write!(f, "the cookie {name}"),
+            Self::Query(name) => write!(f, "{name} in the query"),
+        }
+    }
+}
+
+/// A token that is in another place than `Authorization`, recognised by its own spelling.
+pub(super) fn misplaced(request: &RequestFacts) -> Option<Place> {
+    // A carrier that was not used has words of its own.
+    if is_token(request) || request.carrier_unused().is_some() {
+        return None;
+    }
+    let named = |name: &[u8], other: &str| shown(name).map_or_else(|| other.to_owned(), |name| format!("`{name}`"));
+    match request.misplaced() {
+        Some(Misplaced::Header(name)) => Some(Place::Header(named(name, "another header"))),
+        Some(Misplaced::Cookie(name)) => Some(Place::Cookie(named(name, "of another name"))),
+        None => {
+            let name = request.uri.query().and_then(misplaced::in_query)?;
+            Some(Place::Query(named(name.as_bytes(), "a parameter")))
+        }
+    }
 }
 
 /// What is visibly wrong with the credential, as Grafana got it.
@@ -90,6 +131,11 @@ fn unrecognised(request: &RequestFacts) -> &'static str {
     }
 }
 
+/// The same on a 403, where it can be what Grafana refused: not where something else was tried first.
+pub(super) fn judged_fault(request: &RequestFacts) -> Option<Finding> {
+    if signers::has_first(request) { None } else { fault(request) }
+}
+
 /// The reason for a 401 that does not explain itself.
 pub(super) fn explain_vague(case: &Case<'_>) -> Finding {
     let request = case.request;
@@ -126,39 +172,60 @@ pub(super) fn explain_vague(case: &Case<'_>) -> Finding {
 
 fn explain_absent(request: &RequestFacts, bare: bool, plain: bool) -> Finding {
     if request.session_cookie {
-        return if bare || plain {
-            Finding::new(Reason::SessionExpired, "the session cookie is the only credential, and it was refused")
-        } else {
-            Finding::new(
-                Reason::UnauthorizedUnexplained,
-                "the session cookie is the only credential, and the answer does not say what is wrong",
-            )
+        let named = signers::identity_header(request).or_else(|| signers::jwt(request).map(|jwt| format!("the {jwt}")));
+        let because = match named {
+            Some(other) => format!("the session cookie was refused, and {other} signed nobody in"),
+            None if bare || plain => "the session cookie is the only credential, and it was refused".to_owned(),
+            None => "the session cookie is the only credential, and the answer does not say what is wrong".to_owned(),
         };
+        let reason = if bare || plain { Reason::SessionExpired } else { Reason::UnauthorizedUnexplained };
+        return Finding::new(reason, because);
     }
     let carriers = request.carriers;
     if plain && (carriers.jwt || carriers.auth_proxy || carriers.access_token || request.render_key) {
+        let what = match describe::credential(request) {
+            what if carriers.jwt || carriers.auth_proxy => what,
+            _ => "another header".into(),
+        };
         return Finding::new(
             Reason::UnauthorizedUnexplained,
-            "Grafana took another header for a credential, and does not say what is wrong with it",
+            format!("Grafana took {what} for a credential, and does not say what is wrong with it"),
         );
     }
-    if let (AuthForm::None, None, Some(name)) = (request.auth.sent, carriers.unread, in_query(request)) {
+    if let Some(name) = signers::identity_header(request) {
         return Finding::new(
-            Reason::CredentialMissing,
-            format!("there is no `Authorization`, and Grafana reads no token from `{name}` in the query"),
+            Reason::CredentialNotRecognised,
+            format!("Grafana refused the user named by {name}: `auth.proxy` is off, or reads another header"),
         );
     }
-    let because = match (request.auth.sent, carriers.unread) {
-        (AuthForm::None, Some(name)) => {
-            return Finding::new(
-                Reason::CredentialMissing,
-                format!("there is no `Authorization`, and Grafana does not read `{name}`"),
-            );
-        }
-        (AuthForm::None, None) => "there is no `Authorization` header",
+    Finding::new(Reason::CredentialMissing, missing(request))
+}
+
+/// Why Grafana saw no credential: what we did ourselves, then what is in the wrong place, then what is not there.
+fn missing(request: &RequestFacts) -> String {
+    if let Some(dropped) = own::dropped_identity(request).or_else(|| own::unused_carrier(request)) {
+        return dropped;
+    }
+    let absent = match request.auth.sent {
+        AuthForm::None => "there is no `Authorization`",
         _ => "there is nothing behind the scheme in `Authorization`",
     };
-    Finding::new(Reason::CredentialMissing, because)
+    if let Some(place) = misplaced(request) {
+        return format!("{absent}: a token is in {place}, where Grafana does not read it");
+    }
+    if let (AuthForm::None, Some(name)) = (request.auth.sent, request.carriers.unread) {
+        return format!("{absent}, and Grafana does not read `{name}`");
+    }
+    if let (AuthForm::None, Some(name)) = (request.auth.sent, in_query(request)) {
+        return format!("{absent}, and Grafana reads no token from `{name}` in the query");
+    }
+    if let Some(jwt) = signers::jwt(request) {
+        return format!("{absent}, and Grafana does not read the {jwt}");
+    }
+    match request.auth.sent {
+        AuthForm::None => "there is no `Authorization` header".to_owned(),
+        _ => absent.to_owned(),
+    }
 }
 
 /// Whether the user and password may be those of `.netrc`: requests, and what is built on it, prefers them to the header

@@ -1,24 +1,25 @@
 //! Names for the parts of a request, fit for a sentence in a log: no secret, no control character, no endless path.
 
+use std::borrow::Cow;
+
 use super::super::credential::AuthForm;
 use super::super::head::{Reading, RequestFacts};
 use super::super::org::OrgBy;
 use super::super::token::TokenKind;
-use super::{Case, credential};
+use super::{Case, credential, signers};
 
 /// The credential that Grafana got.
-pub(super) fn credential(request: &RequestFacts) -> &'static str {
+pub(super) fn credential(request: &RequestFacts) -> Cow<'static, str> {
     if credential::is_absent(request) {
-        let carriers = request.carriers;
-        return match () {
-            () if request.session_cookie => "the session cookie",
-            () if carriers.jwt => "the JWT header",
-            () if carriers.auth_proxy => "the user header of `auth.proxy`",
-            () => "the missing credential",
-        };
+        if let Some(jwt) = signers::jwt(request) {
+            return format!("the {jwt}").into();
+        }
+        let named = signers::identity_header(request);
+        let session = if request.session_cookie { "the session cookie" } else { "the missing credential" };
+        return named.map_or(session.into(), Cow::Owned);
     }
     if credential::is_password(request) {
-        return "the user and password";
+        return "the user and password".into();
     }
     match request.auth.token.map(|token| token.kind) {
         Some(TokenKind::ServiceAccount) => "the service account token",
@@ -28,21 +29,7 @@ pub(super) fn credential(request: &RequestFacts) -> &'static str {
         _ if request.auth.sent == AuthForm::Jwt => "the JWT",
         _ => "the credential",
     }
-}
-
-/// Whom Grafana sees behind the credential.
-pub(super) fn caller(request: &RequestFacts) -> &'static str {
-    if credential::sends_nothing(request) {
-        return "the anonymous visitor";
-    }
-    if !credential::is_token(request) {
-        return "the signed-in user";
-    }
-    match request.auth.token.map(|token| token.kind) {
-        Some(TokenKind::LegacyKey) => "the API key",
-        Some(_) => "the token's service account",
-        None => "the caller",
-    }
+    .into()
 }
 
 /// The organisation that was asked for, and who chose it.

@@ -2,7 +2,7 @@
 
 use super::super::reason::Reason;
 use super::body::{Body, Document};
-use super::{Case, Finding, apiserver, credential, datasource, disguise, marks, message, message_id};
+use super::{Case, Finding, apiserver, credential, datasource, disguise, marks, message, message_id, signers};
 
 /// Permissions that every member of an organisation has: who lacks one of them where an organisation is asked for, is
 /// no member. Grafana lets strangers in, without any permission.
@@ -66,10 +66,11 @@ fn access_control(case: &Case<'_>, document: &Document, id: &str) -> Finding {
     // As Grafana wrote it, but for what cannot stand in a log.
     let plain = |text: &str| text.chars().filter(|c| !c.is_control() && *c != '`').take(2000).collect::<String>();
     let expression = expression.map(|(_, expression)| plain(expression));
-    // With anonymous access, a credential that Grafana cannot use is passed over, and the visitor lacks the permission.
-    if let Some(mut finding) = credential::fault(case.request) {
+    // A credential that Grafana cannot use is passed over, and the visitor (or a user named otherwise) lacks the permission.
+    if let Some(mut finding) = credential::judged_fault(case.request) {
         if let Some(expression) = expression {
-            finding.because = format!("{}; the visitor was asked for `{expression}`{id}", finding.because).into();
+            let who = signers::without_authorization(case.request);
+            finding.because = format!("{}; {who} was asked for `{expression}`{id}", finding.because).into();
         }
         return finding;
     }
@@ -111,7 +112,7 @@ fn by_message(case: &Case<'_>, document: &Document) -> Option<Finding> {
     let reason = by_caller(case, &lower).map(|reason| (reason, true));
     let (reason, about_caller) = reason.or_else(|| by_object(case, &lower).map(|reason| (reason, false)))?;
     if about_caller {
-        if let Some(finding) = credential::fault(case.request) {
+        if let Some(finding) = credential::judged_fault(case.request) {
             return Some(finding);
         }
         if credential::sends_nothing(case.request) {

@@ -1,24 +1,29 @@
 //! The words of a verdict: the detail says what speaks for the reason and what else is wrong, the hint names the next
 //! step for this very request.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use super::super::head::RequestFacts;
 use super::super::reason::{Reason, Source};
 use super::super::token::TokenKind;
-use super::{Case, Finding, Verdict, credential, describe, marks};
+use super::{Case, Finding, Verdict, credential, describe, marks, own, signers};
 
 mod credential_step;
 
-use self::credential_step::{damaged, mismatch, missing, to_login, unrecognised, vague};
+use self::credential_step::{damaged, mismatch, missing, move_token, to_login, unrecognised, vague};
 
 pub(super) fn write(case: &Case<'_>, finding: Finding) -> Verdict {
-    let mut detail = sentence(&finding.because);
-    for remark in remarks(case, finding.reason) {
-        detail.push(' ');
-        detail.push_str(&sentence(&remark));
+    let mut detail = String::new();
+    let first = done_by_us(case, finding.reason).into_iter().filter(|said| *said != finding.because);
+    let found = first.map(Cow::Owned).chain([finding.because.clone()]);
+    for clause in found.chain(remarks(case, &finding).into_iter().map(Cow::Owned)) {
+        if !detail.is_empty() {
+            detail.push(' ');
+        }
+        detail.push_str(&sentence(&clause));
     }
-    let hint = sentence(&next_step(case, &finding));
+    let hint = sentence(&step(case, &finding));
     Verdict { reason: finding.reason, detail, hint, permission: finding.permission }
 }
 
@@ -34,14 +39,84 @@ fn sentence(clause: &str) -> String {
     text
 }
 
-/// What else is wrong, or was changed, and may matter.
-fn remarks(case: &Case<'_>, reason: Reason) -> Vec<String> {
-    let request = case.request;
-    let mut remarks = Vec::new();
-    let about_credential = matches!(
+/// Whether a refusal is about who sent the request, not about what was asked for.
+fn is_about_caller(reason: Reason) -> bool {
+    let about_object = matches!(
         reason,
-        Reason::TokenMalformed | Reason::TokenWrongKind | Reason::CredentialNotRecognised | Reason::JwtInvalid
+        Reason::QuotaReached
+            | Reason::FeatureDisabled
+            | Reason::ReadOnly
+            | Reason::DatasourcePolicy
+            | Reason::OriginNotAllowed
+            | Reason::LiveOriginNotAllowed
+            | Reason::RedirectedToRootUrl
+            | Reason::EndpointRemoved
+            | Reason::GrafanaRateLimited
+            | Reason::ApiserverRateLimited
     );
+    reason.source() == Source::Grafana && !about_object
+}
+
+/// Whether it says that somebody who was signed in may not do something.
+fn is_want_of_right(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::PermissionMissing
+            | Reason::RoleTooLow
+            | Reason::FolderDenied
+            | Reason::NotAMember
+            | Reason::DatasourceDenied
+            | Reason::ForbiddenUnexplained
+            | Reason::RedirectedHome
+    )
+}
+
+/// What we did ourselves, where it may be the cause.
+fn done_by_us(case: &Case<'_>, reason: Reason) -> Vec<String> {
+    if !is_about_caller(reason) {
+        return Vec::new();
+    }
+    let request = case.request;
+    let may_matter = own::may_have_mattered(request, is_want_of_right(reason));
+    let dropped = own::dropped_identity(request).filter(|_| may_matter);
+    dropped.into_iter().chain(own::unused_carrier(request)).collect()
+}
+
+/// What else could have signed in, and did or did not.
+fn rivals(case: &Case<'_>, finding: &Finding) -> Vec<String> {
+    let (request, reason) = (case.request, finding.reason);
+    if !is_about_caller(reason) || matches!(reason, Reason::CredentialMissing | Reason::UsersOnly) {
+        return Vec::new();
+    }
+    if is_want_of_right(reason) {
+        return signers::of_forbidden(request, finding.permission.as_deref());
+    }
+    if reason == Reason::JwtInvalid {
+        let is_newer = case.body.json().is_some_and(|document| document.message_id.is_some());
+        let beside = if is_newer {
+            "a token came along: Grafana tries it after the JWT, so it was not accepted either"
+        } else {
+            "a token came along: up to 10.0, Grafana refuses a JWT that it does not accept, whatever the token"
+        };
+        let applies = request.carriers.jwt && credential::is_token(request);
+        return if applies { vec![beside.to_owned()] } else { Vec::new() };
+    }
+    if credential::is_absent(request) {
+        let by_name = matches!(reason, Reason::AuthProxyRefused | Reason::UserMissing | Reason::UserDisabled);
+        let named = signers::identity_header(request).filter(|_| by_name);
+        return named.map(|name| format!("{name} named the user whom Grafana refused")).into_iter().collect();
+    }
+    let names_token = matches!(reason, Reason::TokenExpired | Reason::TokenRevoked | Reason::OrgMismatch);
+    signers::of_unauthorised(request, names_token)
+}
+
+/// What else is wrong, or was changed, and may matter.
+fn remarks(case: &Case<'_>, finding: &Finding) -> Vec<String> {
+    let (request, reason) = (case.request, finding.reason);
+    let mut remarks = rivals(case, finding);
+    let about_credential =
+        matches!(reason, Reason::TokenMalformed | Reason::TokenWrongKind | Reason::CredentialNotRecognised)
+            || reason == Reason::JwtInvalid && !request.carriers.jwt;
     if !about_credential && let Some(fault) = credential::fault(request) {
         remarks.push(format!("besides, {}", fault.because));
     }
@@ -52,11 +127,16 @@ fn remarks(case: &Case<'_>, reason: Reason) -> Vec<String> {
             "the key says that it belongs to organisation {own}, and organisation {asked} was asked for"
         ));
     }
-    if let Some(name) = request.carriers.unread
-        && reason != Reason::CredentialMissing
-        && !credential::is_token(request)
-    {
-        remarks.push(format!("`{name}` came along, which Grafana never reads"));
+    // `credential_missing` on a 401 is about nothing else; on a 403 the detail has Grafana's words.
+    if reason != Reason::CredentialMissing || case.status == 403 {
+        if let Some(place) = credential::misplaced(request) {
+            remarks.push(format!("a token is in {place}, where Grafana does not read it"));
+        } else if let Some(name) = request.carriers.unread
+            && !credential::is_token(request)
+            && request.carrier_unused().is_none()
+        {
+            remarks.push(format!("`{name}` came along, which Grafana never reads"));
+        }
     }
     if request.session_cookie && !credential::is_absent(request) {
         remarks.push(
@@ -84,16 +164,38 @@ fn remarks(case: &Case<'_>, reason: Reason) -> Vec<String> {
     remarks
 }
 
+/// The next step: what we did ourselves first.
+fn step(case: &Case<'_>, finding: &Finding) -> String {
+    let request = case.request;
+    let next = || next_step(case, finding);
+    if !is_about_caller(finding.reason) || finding.reason == Reason::CredentialMissing {
+        return next();
+    }
+    // Whoever named the user meant that user, and whoever sent a carrier meant what is in it.
+    if credential::is_absent(request)
+        && !signers::has_rival(request)
+        && let Some(first) = own::step_for_identity(request)
+    {
+        return first;
+    }
+    match own::step_for_carrier(request) {
+        Some(first) if credential::is_absent(request) => first,
+        Some(first) => format!("{first}; if `Authorization` was meant, {}", next()),
+        None => next(),
+    }
+}
+
 /// The next step, where the request decides it; else the row's cure.
 fn next_step(case: &Case<'_>, finding: &Finding) -> String {
     let request = case.request;
-    let what = describe::credential(request);
+    let what = &*describe::credential(request);
     // Most hints do without it.
     let endpoint = fmt::from_fn(|f| f.write_str(&describe::endpoint(case)));
-    let caller = describe::caller(request);
+    let caller = &*signers::caller(request);
     let named = matches!(finding.reason, Reason::OrgMismatch | Reason::PermissionMissing | Reason::NotAMember);
     let org = if named { describe::organisation(request) } else { None };
     let org = org.as_deref().unwrap_or("that organisation");
+    let jwt = signers::jwt(request).unwrap_or_default();
     match finding.reason {
         Reason::CredentialMissing => missing(case),
         Reason::CredentialNotRecognised => unrecognised(case),
@@ -119,6 +221,9 @@ fn next_step(case: &Case<'_>, finding: &Finding) -> String {
             format!("add a new token to the service account and replace {what} that this caller sends")
         }
         Reason::TokenRevoked => format!("treat {what} as leaked: make a new one and replace it in this caller"),
+        Reason::ServiceAccountDisabled if request.carriers.jwt => format!(
+            "enable the service account of this token, or the user of the {jwt}: Grafana does not say which is disabled"
+        ),
         Reason::ServiceAccountDisabled => {
             "enable the service account of this token under Administration → Service accounts, or send \
             another's token"
@@ -151,12 +256,19 @@ fn next_step(case: &Case<'_>, finding: &Finding) -> String {
         Reason::LoginBlocked => {
             "stop what retries with a wrong password and wait five minutes, then try again".to_owned()
         }
+        Reason::JwtInvalid if request.carriers.jwt && credential::is_token(request) => format!(
+            "if the token was meant, check it, or let the proxy that adds the {jwt} leave it out; otherwise compare \
+            that JWT's signature, expiry, issuer and claims with `[auth.jwt]` in Grafana's configuration"
+        ),
         Reason::JwtInvalid => "compare the JWT's signature, expiry, issuer and claims with `[auth.jwt]` in Grafana's \
             configuration"
             .to_owned(),
-        Reason::SessionExpired => {
-            "log in again to get a new session cookie; a program should send a service account token".to_owned()
-        }
+        Reason::SessionExpired => match credential::misplaced(request) {
+            Some(place) => format!("{}; in a browser, log in again", move_token(&place)),
+            None => {
+                "log in again to get a new session cookie; a program should send a service account token".to_owned()
+            }
+        },
         Reason::SessionRotationDue => {
             "send `POST /api/user/auth-tokens/rotate` with the old cookie, keep the new one, and repeat the \
             request"
@@ -166,6 +278,13 @@ fn next_step(case: &Case<'_>, finding: &Finding) -> String {
             "log in again, as the session was ended by an administrator or by the limit of concurrent \
             sessions"
                 .to_owned()
+        }
+        Reason::UserMissing if credential::is_token(request) && signers::has_rival(request) => {
+            let others = signers::without_authorization(request);
+            format!(
+                "let Grafana create {others} at sign-in (`auto_sign_up`), or make a new service account and token: Grafana \
+                does not say which is missing"
+            )
         }
         Reason::UserMissing if credential::is_token(request) => {
             "make a new service account and token, as the account behind this token is gone".to_owned()
@@ -263,6 +382,9 @@ fn first_sentence(text: &str) -> &str {
 fn permission(case: &Case<'_>, finding: &Finding, caller: &str, endpoint: impl Display, org: &str) -> String {
     let place = if super::disguise::asks_for_organisation(case.request) { format!(" in {org}") } else { String::new() };
     let nobody = credential::sends_nothing(case.request);
+    if nobody && let Some(place) = credential::misplaced(case.request) {
+        return move_token(&place);
+    }
     match finding.permission.as_deref() {
         Some("") | None if nobody => {
             format!("send a credential with {endpoint}, as the anonymous visitor lacks the permission")

@@ -16,8 +16,10 @@ mod limited;
 mod marks;
 mod message;
 mod message_id;
+mod own;
 mod redirect;
 mod route;
+mod signers;
 #[cfg(test)]
 mod tests;
 mod unauthorised;
@@ -29,6 +31,7 @@ use http::{Method, StatusCode};
 use self::body::Body;
 pub(in crate::domain) use self::marks::passed_on;
 use self::route::Route;
+pub(in crate::domain) use self::signers::without_authorization;
 use super::fields::Fields;
 use super::head::{AuthFacts, Reading, RequestFacts};
 use super::reason::Reason;

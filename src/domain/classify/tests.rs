@@ -8,6 +8,8 @@ use super::super::org::OrgBy;
 use super::super::token::TokenFacts;
 use super::*;
 
+mod identity;
+
 const SOUND: &[u8] = b"glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a";
 
 fn request(method: Method, target: &str) -> RequestFacts {

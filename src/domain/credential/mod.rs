@@ -135,6 +135,8 @@ pub struct Judgement<'h> {
     pub identity: Option<Cow<'h, [u8]>>,
     /// What becomes of the header.
     pub outward: Outward<'h>,
+    /// The value of the first carrier that holds another credential than `Authorization`, which wins over it.
+    pub passed_over: Option<&'h [u8]>,
 }
 
 /// Never shows the credential.
@@ -161,6 +163,24 @@ const CANONICAL: &[u8] = b"Bearer ";
 /// An `Authorization` that holds something wins over every carrier. Restoring is configured by itself, so it also happens
 /// under [`Repair::Off`], byte for byte; under [`Repair::Observe`] it is only reported.
 pub fn judge<'h>(lines: &[&'h [u8]], carriers: &[&'h [u8]], repair: Repair) -> Judgement<'h> {
+    let mut judgement = judge_lines(lines, carriers, repair);
+    if !carriers.is_empty() {
+        judgement.passed_over = passed_over(lines, carriers);
+    }
+    judgement
+}
+
+/// The first carrier that holds another credential than `Authorization`, where that holds one.
+fn passed_over<'h>(lines: &[&'h [u8]], carriers: &[&'h [u8]]) -> Option<&'h [u8]> {
+    // A hop that passes both on usually copied one to the other.
+    let mut others = carriers.iter().filter(|carrier| !lines.contains(carrier)).peekable();
+    others.peek()?;
+    let own: Readings<'h> = lines.iter().flat_map(|line| read(line)).collect();
+    let first = own.first()?;
+    others.find(|carrier| read(carrier).iter().any(|reading| !reading.is_same_as(first))).copied()
+}
+
+fn judge_lines<'h>(lines: &[&'h [u8]], carriers: &[&'h [u8]], repair: Repair) -> Judgement<'h> {
     if let [line] = lines
         && let Some(judgement) = judge_canonical(line)
     {
@@ -200,6 +220,7 @@ fn judge_canonical<'h>(line: &'h [u8]) -> Option<Judgement<'h>> {
         basic_holds_token: false,
         identity: Some(Cow::Borrowed(token)),
         outward: Outward::AsReceived,
+        passed_over: None,
     })
 }
 
@@ -263,7 +284,8 @@ fn conclude<'h>(
         Outward::Replace(value) => Sent::of(value),
     };
     let Sent { form, spelling, token, basic_holds_token } = sent;
-    Judgement { received, sent: form, spelling, changes, token, basic_holds_token, identity, outward }
+    let passed_over = None;
+    Judgement { received, sent: form, spelling, changes, token, basic_holds_token, identity, outward, passed_over }
 }
 
 #[cfg(test)]

@@ -465,3 +465,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_carrier_that_gives_way_to_another_credential_is_kept_in_mind() {
+    let carrier: &[u8] = b"Bearer glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a";
+    let basic: &[u8] = b"Basic YWRtaW46YWRtaW4=";
+    for repair in [Repair::On, Repair::Observe, Repair::Off] {
+        assert_eq!(judge(&[basic], &[carrier], repair).passed_over, Some(carrier));
+        assert_eq!(judge(&[carrier], &[basic], repair).passed_over, Some(basic), "a sound token wins, too");
+        // The same credential, nothing in `Authorization`, and nothing in the carrier.
+        let bare: &[u8] = b"glsa_yscW25imSKJIuav8zF37RZmnbiDvB05G_fcaaf58a";
+        for (lines, carriers) in [
+            (&[carrier][..], &[carrier][..]),
+            (&[carrier], &[bare]),
+            (&[], &[carrier]),
+            (&[b"Bearer "], &[carrier]),
+            (&[basic], &[b""]),
+        ] {
+            assert_eq!(judge(lines, carriers, repair).passed_over, None);
+        }
+    }
+}

@@ -151,6 +151,29 @@ fn a_forbidden_that_is_about_somebody_else_is_recognised() {
 }
 
 #[test]
+fn a_forbidden_that_may_be_about_a_jwt_or_a_named_user_is_not_pinned_on_the_token() {
+    let mut jwt = request(None, true);
+    jwt.carriers.jwt = true;
+    jwt.names.get_or_insert_default().jwt_in = Some(bytes::Bytes::from_static(b"X-JWT-Assertion"));
+    let mut named = request(None, true);
+    named.carriers.auth_proxy = true;
+    named.names.get_or_insert_default().identity_in = Some(bytes::Bytes::from_static(b"X-WEBAUTH-USER"));
+    for beside in [&jwt, &named] {
+        let mut open = past(accepted(60, None));
+        assert_eq!(told(beside, &open, Reason::PermissionMissing).detail, "Found.");
+        open.anonymous = Some(ago(120));
+        assert_eq!(told(beside, &open, Reason::PermissionMissing).detail, "Found.");
+    }
+    let condemned = past(TokenPast { condemned: Some((Reason::TokenExpired, ago(60))), ..accepted(HOUR, None) });
+    let found = told(&jwt, &condemned, Reason::PermissionMissing);
+    assert!(found.detail.contains("judged the user of the JWT in `X-JWT-Assertion`"), "{found:?}");
+    assert!(found.hint.contains("look first at") && !found.hint.contains("replace the token"), "{found:?}");
+    let found = told(&named, &condemned, Reason::PermissionMissing);
+    assert!(found.detail.contains("judged the user named by `X-WEBAUTH-USER` (or"), "{found:?}");
+    assert!(found.hint.contains("replace the token first"), "{found:?}");
+}
+
+#[test]
 fn a_good_token_is_not_blamed_for_a_hop_or_a_spelling() {
     for reason in [Reason::HopUnauthorized, Reason::HopForbidden, Reason::CredentialNotRecognised] {
         let verdict = told(&request(None, false), &past(accepted(60, None)), reason);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::classify::without_authorization;
 use super::super::head::RequestFacts;
 use super::super::org::OrgBy;
 use super::super::reason::{Reason, Source};
@@ -156,14 +157,23 @@ fn unexplained(past: &Past, token: &TokenPast, reason: Reason, advice: &mut Advi
 /// all the same: then the refusal is about somebody else.
 fn forbidden(request: &RequestFacts, past: &Past, token: &TokenPast, advice: &mut Advice) {
     if let Some((cause, when)) = token.condemned {
-        let other = if request.session_cookie { "the session cookie's user" } else { "the anonymous visitor" };
+        let other = without_authorization(request);
         advice.say(format!(
             "Grafana refused this token at {} as `{}`: likely it passed over the token here and judged {other} (it does so \
              from 10.1 on).",
             moment(when, past.now),
             cause.code()
         ));
-        advice.point(format!("replace the token first, as it is likely not what was judged (`{}`)", cause.code()));
+        // Grafana tries a JWT before the token: a better token changes nothing.
+        if request.carriers.jwt {
+            advice.point(format!("look first at what was likely judged: {other}"));
+        } else {
+            advice.point(format!("replace the token first, as it is likely not what was judged (`{}`)", cause.code()));
+        }
+        return;
+    }
+    // Any of these may have signed in, whatever the token is worth.
+    if request.carriers.jwt || request.carriers.auth_proxy || request.render_key {
         return;
     }
     if request.session_cookie {

@@ -4,13 +4,20 @@ use super::super::super::credential::AuthForm;
 use super::super::super::head::{RequestFacts, Spelling};
 use super::super::super::reason::Reason;
 use super::super::super::token::Damage;
-use super::super::{Case, credential, describe};
+use super::super::credential::Place;
+use super::super::{Case, credential, describe, own, signers};
 
 pub(super) fn missing(case: &Case<'_>) -> String {
     let request = case.request;
     if case.route.is_metrics() {
         return "send the user and password of `[metrics] basic_auth_username` and `basic_auth_password` to `/metrics`"
             .to_owned();
+    }
+    if let Some(step) = own::step_for_identity(request).or_else(|| own::step_for_carrier(request)) {
+        return step;
+    }
+    if let Some(place) = credential::misplaced(request) {
+        return move_token(&place);
     }
     if let Some(name) = request.carriers.unread {
         return format!(
@@ -23,6 +30,12 @@ pub(super) fn missing(case: &Case<'_>) -> String {
             "move the token from `{name}` in the query to `Authorization: Bearer <token>`, and replace it, as URLs are logged"
         );
     }
+    if let Some(jwt) = signers::jwt(request) {
+        return format!(
+            "send `Authorization: Bearer <service account token>`, or let `[auth.jwt]` in Grafana's configuration read the \
+             {jwt}; if the client sends a token, a hop in front of the proxy removes it"
+        );
+    }
     if request.auth.received != AuthForm::None {
         return "put the token behind the scheme in `Authorization`: the variable it comes from is empty".to_owned();
     }
@@ -31,6 +44,22 @@ pub(super) fn missing(case: &Case<'_>) -> String {
             front of the proxy removes it: repeat the call with `X-Token-Proxy-Probe: 1` from each side of that hop",
         describe::endpoint(case)
     )
+}
+
+/// Where a token belongs that is in another place.
+pub(super) fn move_token(place: &Place) -> String {
+    match place {
+        Place::Header(name) => format!(
+            "move the token from {name} to `Authorization: Bearer <token>`, or name that header in \
+             `authorization.restore_from`"
+        ),
+        Place::Cookie(_) => format!("move the token from {place} to `Authorization: Bearer <token>`"),
+        Place::Query(_) => {
+            format!(
+                "move the token from {place} to `Authorization: Bearer <token>`, and replace it, as URLs are logged"
+            )
+        }
+    }
 }
 
 pub(super) fn unrecognised(case: &Case<'_>) -> String {
@@ -54,6 +83,10 @@ pub(super) fn unrecognised(case: &Case<'_>) -> String {
         AuthForm::Bearer | AuthForm::BareToken | AuthForm::Jwt => {
             "write `Authorization: Bearer <token>` exactly so, or set `authorization.repair: on`".to_owned()
         }
+        AuthForm::None if request.carriers.auth_proxy => format!(
+            "switch `[auth.proxy]` on in Grafana and let its `header_name` be {}, or send a service account token",
+            describe::credential(request)
+        ),
         AuthForm::None => "check `[auth] login_cookie_name` in Grafana, or send a service account token".to_owned(),
         _ => "send `Authorization: Bearer <service account token>`: what was sent is neither that nor `Basic` \
             with base64 of `user:password`"
@@ -65,6 +98,9 @@ pub(super) fn unrecognised(case: &Case<'_>) -> String {
 pub(super) fn to_login(case: &Case<'_>) -> String {
     let request = case.request;
     if credential::sends_nothing(request) {
+        if let Some(place) = credential::misplaced(request) {
+            return move_token(&place);
+        }
         return format!(
             "log in to see {}; a program should call `/api/…` with `Authorization: Bearer <service account token>`",
             describe::endpoint(case)
@@ -74,7 +110,7 @@ pub(super) fn to_login(case: &Case<'_>) -> String {
         Some(Reason::CredentialNotRecognised) => unrecognised(case),
         Some(Reason::TokenMalformed) => damaged(request).to_owned(),
         Some(_) => "send a service account token (`glsa_…`) of this Grafana".to_owned(),
-        None => format!("send {} to `GET /api/org`, which says what is wrong with it", describe::credential(request)),
+        None => format!("send {} to `GET /api/org`, which says what is wrong with it", alone(request)),
     }
 }
 
@@ -99,6 +135,15 @@ pub(super) fn mismatch(request: &RequestFacts, org: &str) -> String {
     }
 }
 
+/// The credential, and what to leave out for a clear response.
+fn alone(request: &RequestFacts) -> String {
+    let what = describe::credential(request);
+    match signers::jwt(request) {
+        Some(jwt) if !credential::is_absent(request) => format!("{what} without the {jwt}"),
+        _ => what.into_owned(),
+    }
+}
+
 pub(super) fn vague(case: &Case<'_>, what: &str) -> String {
     if case.route.path.ends_with("/api/user/using") || case.route.path.ends_with("/api/org") {
         return format!(
@@ -107,8 +152,8 @@ pub(super) fn vague(case: &Case<'_>, what: &str) -> String {
         );
     }
     format!(
-        "send {what} to `GET /api/org`, which says more than {}: expired, revoked, disabled and unknown \
-            look the same here",
+        "send {} to `GET /api/org`, which says more than {}: expired, revoked, disabled and unknown look the same here",
+        alone(case.request),
         describe::endpoint(case)
     )
 }
