@@ -17,6 +17,7 @@ use super::{Peer, Proxy, Reply, SILENCE, Tunnel, peek};
 use crate::body::{RequestBody, Upload, UploadFailure, UploadOutcome, Uploaded};
 use crate::domain::classify::{self, Look, Verdict, classify};
 use crate::domain::decide::{Refused, address_key};
+use crate::domain::fields::is;
 use crate::domain::framing::Fault;
 use crate::domain::head::RequestParts;
 use crate::domain::limit::Decision;
@@ -370,8 +371,11 @@ impl Proxy {
 
     fn show_limit(&self, reply: &mut Reply<Body>, decision: &Decision, judged: &Judged) {
         let caller = judged.caller.as_ref().map(|caller| caller.place);
-        reply.set(name::RATE_LIMIT_POLICY, self.limits.policy_header(decision.policy, caller).clone());
-        reply.set(name::RATE_LIMIT, decision.header());
+        if reply.passed.names().any(is_rate_limit) {
+            reply.passed.retain(|name| !is_rate_limit(name));
+        }
+        reply.add(name::RATE_LIMIT_POLICY, self.limits.policy_header(decision.policy, caller).clone());
+        reply.add(name::RATE_LIMIT, decision.header());
     }
 }
 
@@ -403,6 +407,15 @@ fn tell(course: &Course, status: StatusCode, verdict: Verdict) -> Refusal {
         shadow: false,
         duration: course.began.elapsed(),
         upstream: course.upstream,
+    }
+}
+
+/// Whether a field is one of those that tell a client its limit.
+fn is_rate_limit(name: &[u8]) -> bool {
+    match name.len() {
+        9 => is(name, "ratelimit"),
+        16 => is(name, "ratelimit-policy"),
+        _ => false,
     }
 }
 

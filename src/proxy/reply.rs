@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::domain::fields::{Fields, is};
+use crate::domain::fields::Fields;
 
 /// An answer.
 #[derive(Debug)]
@@ -30,14 +30,6 @@ impl<B> Reply<B> {
     /// Puts a field on, beside others of its name.
     pub fn add(&mut self, name: HeaderName, value: HeaderValue) {
         self.own.push((name, value));
-    }
-
-    /// Puts a field on, in place of all others of its name.
-    pub fn set(&mut self, name: HeaderName, value: HeaderValue) {
-        if self.passed.contains(name.as_str()) {
-            self.passed.retain(|own| !is(own, name.as_str()));
-        }
-        self.set_own(name, value);
     }
 
     /// Puts a field on that another's answer cannot have: [`clean_answer`](super::headers::clean_answer) takes it away.

@@ -51,7 +51,7 @@ pub fn canonical(token: &[u8]) -> Canonical<'_> {
 impl<'t> Canonical<'t> {
     /// The form of a service account token that is known to be sound: neither computes its checksum nor allocates.
     pub fn of_sound_prefixed(token: &'t [u8]) -> Self {
-        match memchr::memchr(b'_', token).and_then(|end| token.get(end + 1..)) {
+        match token.strip_prefix(b"glsa_") {
             Some(compared) => Self::Prefixed(Bytes::Borrowed(compared)),
             None => Self::Verbatim(token),
         }
