@@ -84,6 +84,8 @@ pub struct Head<'h> {
     pub carriers: Carriers,
     /// The first value, outside `Authorization`, that Grafana could read as a JWT.
     pub jwt: Option<&'h [u8]>,
+    /// There are others.
+    pub has_several_jwts: bool,
     /// The header it is in.
     pub jwt_in: Option<&'h [u8]>,
     /// Lines by which trusted proxies may name the user.
@@ -217,6 +219,7 @@ impl<'h> Head<'h> {
             probe: None,
             carriers: Carriers::default(),
             jwt: None,
+            has_several_jwts: false,
             jwt_in: None,
             identity: SmallVec::new(),
             identity_dropped: None,
@@ -228,11 +231,12 @@ impl<'h> Head<'h> {
                 None => head.take(Lower::new(name).as_bytes(), value),
             };
             match kind {
-                Kind::Plain | Kind::Forwarding
-                    if jwt_like::may_begin(value) && head.jwt.is_none() && jwt_like::is_like(value) =>
-                {
+                Kind::Plain | Kind::Forwarding if jwt_like::may_begin(value) && jwt_like::is_like(value) => {
                     head.carriers.jwt = true;
-                    (head.jwt, head.jwt_in) = (Some(value), Some(name));
+                    head.has_several_jwts = head.jwt.is_some();
+                    if head.jwt.is_none() {
+                        (head.jwt, head.jwt_in) = (Some(value), Some(name));
+                    }
                 }
                 Kind::Disguised => {
                     head.identity_dropped.get_or_insert(name);

@@ -117,7 +117,7 @@ enum Spelling {
     Ambiguous,
 }
 
-/// Whether everybody reads the same path, and nobody has another spelling for it: it is [unambiguous](is_unambiguous), and
+/// Whether everybody reads the same path, and nobody has another spelling for it: it is unambiguous, and
 /// no character is escaped that needs no escape (RFC 3986 §2.3).
 pub fn is_plain(path: &str) -> bool {
     spelling(path) != Spelling::Ambiguous

@@ -172,7 +172,9 @@ impl SignIn {
             Cookie::Read(value) => of(carrier, domain, value, Standing::Sound),
             Cookie::Unreadable => of(carrier, domain, b"", Standing::Unsound),
         };
-        let credential = if let Some(key) = key {
+        // A password that a trusted proxy asked for itself says less than the user whom it names.
+        let by_authorization = key.filter(|_| user.is_none() || authorization.token.is_some());
+        let credential = if let Some(key) = by_authorization {
             Some((
                 Carrier::Authorization,
                 Credential { key, budget: key, standing: standing(authorization), takes_question: false },
@@ -192,11 +194,14 @@ impl SignIn {
         };
         let others = usize::from(user.is_some())
             + usize::from(head.carriers.jwt || head.carriers.access_token)
+            + usize::from(head.has_several_jwts)
             + usize::from(in_query.is_some())
             + usize::from(render_key.is_some())
             // A session may have a name that we were not told.
             + usize::from(session.is_some() || !head.cookie.is_empty() && render_key.is_none());
-        let is_alone = others + usize::from(key.is_some()) < 2;
+        // Nobody is signed in to a public dashboard: its access token is all that counts.
+        let is_public = matches!(credential, Some((Carrier::PublicDashboard, _)));
+        let is_alone = is_public || others + usize::from(key.is_some()) < 2;
         Self { credential, is_alone, facts }
     }
 }

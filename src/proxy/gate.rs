@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 use super::headers::{Stamp, write_request};
 use super::{Peer, Proxy};
@@ -13,6 +14,7 @@ use crate::domain::decide::{
     Asked, Findings, Refused, Whom, address_key, decide, limited, limits_unavailable, user_key,
 };
 use crate::domain::head::{AuthFacts, Head, OrgFacts, RequestFacts, RequestParts};
+use crate::domain::identity::{Cookie, cookie};
 use crate::domain::limit::{Ask, Budget, Decision};
 use crate::domain::org;
 use crate::domain::request_id;
@@ -162,7 +164,9 @@ impl Proxy {
                 _ => [b"authorization", head.authorization.first()?],
             },
             Carrier::JwtHeader => [head.jwt_in?, head.jwt?],
-            Carrier::Session | Carrier::RenderKey => [b"cookie", head.cookie.first()?],
+            // Alone: another cookie could sign in, too.
+            Carrier::Session => return self.cookie_to_ask_with(head, &self.policy.clients.session_cookie.0),
+            Carrier::RenderKey => return self.cookie_to_ask_with(head, "renderKey"),
             Carrier::IdentityHeader => {
                 let line = head.identity.first()?;
                 [line.name, line.value]
@@ -171,6 +175,12 @@ impl Proxy {
         };
         let [name, value] = lines;
         Some(Secret::new([name, b": ", value, b"\r\n"].concat()))
+    }
+
+    fn cookie_to_ask_with(&self, head: &Head<'_>, name: &str) -> Option<Secret> {
+        let Some(Cookie::Read(value)) = cookie(&head.cookie, name.as_bytes()) else { return None };
+        let value = percent_encode(&value, NON_ALPHANUMERIC);
+        Some(Secret::new(format!("cookie: {name}={value}\r\n").into_bytes()))
     }
 
     /// The id of a request, and whether it brought its own.

@@ -190,6 +190,50 @@ fn a_credential_counts_as_accepted_only_where_nothing_else_could_have_signed_in(
 }
 
 #[test]
+fn what_comes_beside_a_good_credential_of_any_kind_is_not_accepted_for_it() {
+    let grafana = Grafana::new(known(&["good-session", ".Z29vZA", "admin:right"]));
+    let jwt = |number: usize, signature: &str| {
+        let payload = URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"{number}"}}"#));
+        format!("{}.{payload}.{signature}", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#))
+    };
+    type Lines<'a> = Box<dyn Fn(usize) -> Vec<String> + 'a>;
+    let cases: [(&str, Lines<'_>); 4] = [
+        (
+            "a render key beside a session",
+            Box::new(|number| vec![format!("Cookie: renderKey=invented{number}; grafana_session=good-session")]),
+        ),
+        (
+            "a JWT before another",
+            Box::new(|number| {
+                vec![format!("X-Id-Token: {}", jwt(number, "YmFk")), format!("X-JWT-Assertion: {}", jwt(0, "Z29vZA"))]
+            }),
+        ),
+        (
+            "a JWT beside a session",
+            Box::new(|number| {
+                vec![format!("X-Id-Token: {}", jwt(number, "YmFk")), "Cookie: grafana_session=good-session".to_owned()]
+            }),
+        ),
+        (
+            "a token beside a session among other cookies",
+            Box::new(|number| {
+                vec![bearer(&sound_token(number as u64)), "Cookie: x=y; grafana_session=good-session".to_owned()]
+            }),
+        ),
+    ];
+    for (what, lines) in cases {
+        let program = Program::before(&grafana.origin.url(), &NARROW);
+        let passed = (0..60).filter(|number| {
+            let lines = lines(*number);
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            get(program.data, "/api/org", &lines).status == 200
+        });
+        let passed = passed.count();
+        assert!(passed <= 7, "{what}: {passed}");
+    }
+}
+
+#[test]
 fn a_token_that_always_comes_beside_a_cookie_is_asked_about_once() {
     let grafana = Grafana::new(known(&["RZmnbiDvB05G_fcaaf58a"]));
     let program =
