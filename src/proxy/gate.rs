@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::headers::{Stamp, write_request};
 use super::{Peer, Proxy};
@@ -21,6 +21,9 @@ use crate::domain::request_id;
 use crate::domain::sign_in::Carrier;
 use crate::domain::token::{BucketKey, Fingerprint};
 use crate::limits::{Checked, Hold, Round, Slot};
+
+/// What is escaped in a cookie: all but unreserved characters (RFC 3986 §2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A request that has been judged. Large, and handed from step to step: behind a pointer.
 #[derive(Debug)]
@@ -179,7 +182,7 @@ impl Proxy {
 
     fn cookie_to_ask_with(&self, head: &Head<'_>, name: &str) -> Option<Secret> {
         let Some(Cookie::Read(value)) = cookie(&head.cookie, name.as_bytes()) else { return None };
-        let value = percent_encode(&value, NON_ALPHANUMERIC);
+        let value = percent_encode(&value, RESERVED);
         Some(Secret::new(format!("cookie: {name}={value}\r\n").into_bytes()))
     }
 
